@@ -1,0 +1,129 @@
+import type { ExecExit, ExecRequest } from "../src/wire/messages.ts";
+import type { MuxStream } from "../src/wire/mux_stream.ts";
+import type { AgentContext } from "./context.ts";
+import { Failure } from "./failure.ts";
+import { forwardInput } from "./input.ts";
+import { forwardOutput } from "./output.ts";
+import { findProgram } from "./program.ts";
+import { RawPipes } from "./raw_pipes.ts";
+import { killGroup, signalNumber } from "./signals.ts";
+import { findUser, type User } from "./users.ts";
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** How long programs have between SIGHUP and SIGKILL when the host is gone. */
+const hangupMs = 2000;
+
+/**
+ * Runs a program in a session and process group of its own and joins it to `stream`: channel 0 is
+ * stdin and stdout, channel 1 stderr. When the stream is reset the whole group gets SIGHUP, two
+ * seconds later SIGKILL.
+ *
+ * @throws Failure when it cannot be started
+ */
+export async function exec(
+  context: AgentContext,
+  request: ExecRequest,
+  stream: MuxStream,
+): Promise<ExecExit> {
+  const child = spawn(context, request);
+  const raw = new RawPipes(context.raw, stream, child.pid);
+  stream.onControl = (message) => {
+    raw.onControl(message);
+    const signal = (message as { signal?: unknown } | null)?.signal;
+    if (typeof signal === "string" && /^(INT|TERM|HUP|KILL|QUIT)$/.test(signal)) {
+      killGroup(child.pid, `SIG${signal}` as Deno.Signal);
+    }
+  };
+  let exited = false;
+  let hungUp: Promise<void> | undefined;
+  const status = child.status.finally(() => exited = true);
+  stream.ended.then((end) => {
+    if (end.how === "reset" && !exited) hungUp = hangUp(child.pid, status);
+  });
+  if (request.stdin) void forwardInput(stream, child.stdin, raw);
+  await Promise.all([
+    forwardOutput(child.stdout, stream, 0, status, raw),
+    forwardOutput(child.stderr, stream, 1, status, raw),
+  ]);
+  const { code, signal } = await status;
+  await hungUp;
+  raw.forget();
+  return signal === null
+    ? { how: "exited", code }
+    : { how: "signaled", signal: signalNumber(signal, code) };
+}
+
+/**
+ * Ends a process group: SIGHUP, and SIGKILL for what is left of it some time later. Settles when
+ * nobody is left or SIGKILL was sent.
+ */
+async function hangUp(pid: number, leaderGone: Promise<unknown>): Promise<void> {
+  killGroup(pid, "SIGHUP");
+  // SIGCONT wakes a stopped program, and tells whether anyone is left.
+  killGroup(pid, "SIGCONT");
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(() => {
+    killGroup(pid, "SIGKILL");
+    over.resolve();
+  }, hangupMs);
+  leaderGone.then(() => {
+    if (!killGroup(pid, "SIGCONT")) over.resolve();
+  });
+  await over.promise;
+  clearTimeout(timer);
+}
+
+function spawn(context: AgentContext, request: ExecRequest): Deno.ChildProcess {
+  const user = findUser(context.root, request.user ?? "root");
+  const cwd = request.cwd ?? defaultDirectory(user.home);
+  if (!isDirectory(cwd)) throw new Failure("not_found", `no directory "${cwd}" in the guest`);
+  const env = {
+    PATH: defaultPath,
+    HOME: user.home,
+    USER: user.name,
+    LOGNAME: user.name,
+    SHELL: user.shell,
+    ...request.env,
+  };
+  const program = findProgram(request.argv[0]!, env.PATH, cwd);
+  const [first, ...rest] = [...asUser(context, user), program, ...request.argv.slice(1)];
+  try {
+    return new Deno.Command(first!, {
+      args: rest,
+      cwd,
+      env,
+      clearEnv: true,
+      stdin: request.stdin ? "piped" : "null",
+      stdout: "piped",
+      stderr: "piped",
+      detached: true,
+    }).spawn();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof Deno.errors.NotFound) {
+      throw new Failure("not_found", `cannot run "${program}": its interpreter is missing`);
+    }
+    throw new Failure("not_executable", `cannot run "${program}": ${why}`);
+  }
+}
+
+/** The words before the program that make it run as `user`; none for the agent's own user. */
+function asUser(context: AgentContext, user: User): string[] {
+  if (user.uid === 0) return [];
+  const groups = user.groups.length === 0 ? "--clear-groups" : `--groups=${user.groups.join(",")}`;
+  const ids = [`--reuid=${user.uid}`, `--regid=${user.gid}`, groups];
+  return [`${context.kit}/bin/setpriv`, ...ids, "--"];
+}
+
+function defaultDirectory(home: string): string {
+  return isDirectory(home) ? home : "/";
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,59 @@
+import * as v from "valibot";
+import { begun, count, method, nameOf, nothing } from "./schema.ts";
+
+/** An image as clients see it. */
+export const imageView = v.object({
+  name: v.string(),
+  digest: v.string(),
+  source: v.string(),
+  arch: v.string(),
+  kernel: v.string(),
+  virtualBytes: count,
+  diskBytes: count,
+  createdAtMs: count,
+  managed: v.boolean(),
+  rootfsPath: v.string(),
+  /** Names of the VMs that use it. */
+  usedBy: v.array(v.string()),
+});
+
+/** See {@linkcode imageView}. */
+export type ImageView = v.InferOutput<typeof imageView>;
+
+/** A kernel as clients see it. */
+export const kernelView = v.object({
+  name: v.string(),
+  digest: v.string(),
+  version: v.string(),
+  source: v.string(),
+  arch: v.string(),
+  diskBytes: count,
+  createdAtMs: count,
+  usedBy: v.array(v.string()),
+});
+
+/** See {@linkcode kernelView}. */
+export type KernelView = v.InferOutput<typeof kernelView>;
+
+/** Methods on images. Pull of what is already here succeeds at once unless `refresh`. */
+export const imageMethods = {
+  "image.list": method(nothing, v.object({ images: v.array(imageView) })),
+  "image.show": method(
+    v.strictObject({ image: nameOf("image") }),
+    v.object({ image: imageView }),
+  ),
+  "image.pull": method(v.strictObject({ image: nameOf("image"), refresh: v.boolean() }), begun),
+  /** Refused with `conflict` while a VM uses it. */
+  "image.delete": method(v.strictObject({ image: nameOf("image") }), nothing),
+} as const;
+
+/** Methods on kernels. */
+export const kernelMethods = {
+  "kernel.list": method(nothing, v.object({ kernels: v.array(kernelView) })),
+  "kernel.show": method(
+    v.strictObject({ kernel: nameOf("kernel") }),
+    v.object({ kernel: kernelView }),
+  ),
+  "kernel.pull": method(v.strictObject({ kernel: nameOf("kernel"), refresh: v.boolean() }), begun),
+  "kernel.delete": method(v.strictObject({ kernel: nameOf("kernel") }), nothing),
+} as const;

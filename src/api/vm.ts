@@ -1,0 +1,117 @@
+import * as v from "valibot";
+import { vmStates } from "../model/vm.ts";
+import {
+  begun,
+  count,
+  cpus,
+  diskBytes,
+  id,
+  memoryMib,
+  method,
+  nameOf,
+  nothing,
+  vmRef,
+} from "./schema.ts";
+
+/** A VM as clients see it; the stable shape behind `vm show --json`. */
+export const vmView = v.object({
+  id,
+  name: v.string(),
+  state: v.picklist(vmStates),
+  failure: v.nullable(v.string()),
+  image: v.string(),
+  kernel: v.string(),
+  cpus: count,
+  memoryMib: count,
+  diskBytes: count,
+  /** What its disk really takes on the host now. */
+  diskUsedBytes: count,
+  ephemeral: v.boolean(),
+  workspace: v.nullable(v.string()),
+  createdAtMs: count,
+  startedAtMs: v.nullable(count),
+  vmm: v.nullable(v.picklist(["qemu", "firecracker"])),
+  accelerator: v.nullable(v.picklist(["kvm", "tcg"])),
+  sshPort: v.nullable(count),
+  readyAfterMs: v.nullable(count),
+});
+
+/** See {@linkcode vmView}. */
+export type VmView = v.InferOutput<typeof vmView>;
+
+/** What `ssh` needs to reach a VM. */
+export const sshTarget = v.object({
+  vmId: id,
+  host: v.literal("127.0.0.1"),
+  port: count,
+  user: v.string(),
+  keyPath: v.string(),
+  knownHostsPath: v.string(),
+  workspace: v.nullable(v.string()),
+});
+
+/** See {@linkcode sshTarget}. */
+export type SshTarget = v.InferOutput<typeof sshTarget>;
+
+const text = v.pipe(v.string(), v.maxLength(128 * 1024), v.check((s) => !s.includes("\0"), "NUL"));
+
+/** A command to run in a guest. */
+export const execParams = v.strictObject({
+  vm: vmRef,
+  argv: v.pipe(v.array(text), v.minLength(1), v.maxLength(4096)),
+  cwd: v.nullable(text),
+  env: v.record(v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/)), text),
+  user: v.nullable(v.pipe(v.string(), v.maxLength(64))),
+  stdin: v.boolean(),
+});
+
+/** Methods on VMs. `begun` ones are operations; watch them with `operation.watch`. */
+export const vmMethods = {
+  "vm.list": method(nothing, v.object({ vms: v.array(vmView) })),
+  "vm.show": method(v.strictObject({ vm: vmRef }), v.object({ vm: vmView })),
+  /**
+   * Creates a VM and, with `start`, boots it until its agent answers. Left-out values come from the
+   * configuration. With `lease`, the VM belongs to this connection: when the connection ends before
+   * `vm.release`, an unfinished create is cancelled, and a VM with `ephemeral` is deleted.
+   * Result of the operation: `{ vm: VmView, timings }`.
+   */
+  "vm.create": method(
+    v.strictObject({
+      name: v.nullable(nameOf("VM")),
+      image: v.nullable(nameOf("image")),
+      kernel: v.nullable(nameOf("kernel")),
+      cpus: v.nullable(cpus),
+      memoryMib: v.nullable(memoryMib),
+      diskBytes: v.nullable(diskBytes),
+      workspace: v.nullable(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
+      ephemeral: v.boolean(),
+      lease: v.boolean(),
+      start: v.boolean(),
+      /** Git identity of the calling user for the guest. */
+      gitIdentity: v.nullable(v.object({ name: text, email: text })),
+    }),
+    begun,
+  ),
+  /** Ends the lease; the VM stays (also an ephemeral one until it is deleted). */
+  "vm.release": method(v.strictObject({ vm: vmRef }), nothing),
+  "vm.start": method(v.strictObject({ vm: vmRef }), begun),
+  /** Asks the guest to power off, then ends the VMM after `timeoutMs`; `force` skips the asking. */
+  "vm.stop": method(
+    v.strictObject({ vm: vmRef, timeoutMs: v.nullable(count), force: v.boolean() }),
+    begun,
+  ),
+  /** Refused with `conflict` while it runs, unless `force`. Idempotent by id. */
+  "vm.delete": method(v.strictObject({ vm: vmRef, force: v.boolean() }), begun),
+  /** The end of the console, base64, at most `maxBytes` (4 MiB). */
+  "vm.logs": method(
+    v.strictObject({ vm: vmRef, maxBytes: v.pipe(count, v.maxValue(4 * 1024 ** 2)) }),
+    v.object({ console: v.string() }),
+  ),
+  "vm.ssh": method(v.strictObject({ vm: vmRef }), v.object({ target: sshTarget })),
+  /**
+   * Upgrades the connection: after the answer both sides speak `wire` frames (`wire/mux.ts`); the
+   * client opens one stream whose OPEN frame is an AgentRequest `exec` that the daemon checks
+   * against these parameters and relays.
+   */
+  "vm.exec": method(execParams, v.object({ upgraded: v.literal("banger-mux/1") })),
+} as const;

@@ -1,0 +1,158 @@
+import { connectAgent } from "../guest/agent_client.ts";
+import type { AgentSession } from "../guest/agent_session.ts";
+import { BangerError, isBangerError } from "../model/errors.ts";
+import type { VmPaths } from "../paths/paths.ts";
+import type { StartStep, StepContext } from "../services/vm/contract.ts";
+import type { ProcessExit } from "../process/host_processes.ts";
+import type { Machine } from "../vmm/contract.ts";
+import type { Identity } from "../wire/messages.ts";
+
+/** What {@linkcode agentStep} needs. */
+export interface AgentDeps {
+  /** How long a guest may take from the start of its kernel until its agent answers. */
+  readonly bootTimeoutMs: number;
+  /** Public key lines that may log in. */
+  readonly authorizedKeys: (signal: AbortSignal) => Promise<readonly string[]>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** `bytes` random bytes in hexadecimal. */
+  readonly randomHex: (bytes: number) => string;
+}
+
+/** How much of the console goes into the error of a guest that never became ready. */
+const consoleTailBytes = 2048;
+
+/** How long the end of a VMM may take to be noticed after its link broke. */
+const endNoticedMs = 2_000;
+
+/**
+ * Waits for the guest's agent, which is what "ready" means, and tells the guest who it is: nothing
+ * of a VM's identity is in its image.
+ */
+export function agentStep(deps: AgentDeps): StartStep {
+  return {
+    name: "agent",
+    dependsOn: ["machine", "host_key"],
+    async start(context) {
+      const { machine } = context.facts;
+      if (machine === null) throw new Error("no machine was started");
+      const session = await context.reporter.stage(
+        { id: "vm.boot", title: "Booting" },
+        () => connect(deps, machine, context),
+      );
+      context.facts.session = session;
+      await context.reporter.stage(
+        { id: "vm.identity", title: "Setting up the guest" },
+        async () => {
+          const identity = await identityOf(deps, context);
+          await session.identity(identity, { signal: context.signal });
+        },
+      );
+    },
+    stop: () => Promise.resolve(),
+  };
+}
+
+async function connect(
+  deps: AgentDeps,
+  machine: Machine,
+  context: StepContext,
+): Promise<AgentSession> {
+  const died = new AbortController();
+  machine.ended.then(() => died.abort(new Error("the VMM ended")));
+  const signal = AbortSignal.any([context.signal, died.signal]);
+  try {
+    const link = await machine.openAgentLink(signal);
+    return await connectAgent(link, {
+      fresh: true,
+      nonce: deps.randomHex(16),
+      signal,
+      timeoutMs: deps.bootTimeoutMs,
+    });
+  } catch (cause) {
+    if (context.signal.aborted) throw context.signal.reason;
+    throw await neverReady(deps, machine, context, cause);
+  }
+}
+
+async function neverReady(
+  deps: AgentDeps,
+  machine: Machine,
+  context: StepContext,
+  cause: unknown,
+): Promise<BangerError> {
+  const tail = new TextDecoder().decode(await machine.readConsole(consoleTailBytes));
+  const name = context.vm.config.name;
+  const timedOut = isBangerError(cause, "timeout");
+  // The link breaks a moment before the end of the VMM is known.
+  const exit = timedOut ? null : await endWithin(machine, endNoticedMs);
+  const seconds = Math.round(deps.bootTimeoutMs / 1000);
+  const state = exit !== null
+    ? `its VMM ended${
+      exit.stderr.trim() === "" ? "" : `: ${exit.stderr.trim().split("\n").at(-1)}`
+    }`
+    : timedOut
+    ? `the guest was not ready within ${seconds} s`
+    : cause instanceof Error
+    ? cause.message
+    : String(cause);
+  return new BangerError(
+    timedOut ? "timeout" : "unavailable",
+    `Cannot start VM "${name}": ${state}`,
+    {
+      hint: `banger vm logs ${name} shows its console`,
+      detail: tail.trim() === ""
+        ? "The guest printed nothing."
+        : `End of its console:\n${tail.trim()}`,
+      cause,
+    },
+  );
+}
+
+async function endWithin(machine: Machine, timeoutMs: number): Promise<ProcessExit | null> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const bound = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), timeoutMs);
+  });
+  try {
+    return await Promise.race([machine.ended, bound]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function identityOf(
+  deps: AgentDeps,
+  context: StepContext,
+): Promise<Identity> {
+  const { vm, facts, paths, bootSet } = context;
+  const network = facts.network;
+  return {
+    hostname: vm.config.name,
+    machineId: machineId(vm.id),
+    clockMs: deps.now(),
+    hostKey: await hostKey(paths),
+    authorizedKeys: await deps.authorizedKeys(context.signal),
+    git: context.gitIdentity,
+    network: network === null ? null : {
+      mac: network.mac,
+      address: network.address,
+      gateway: network.gateway,
+      dns: network.dns,
+    },
+    growRoot: vm.config.diskBytes > bootSet.image.virtualBytes,
+  };
+}
+
+/** A machine-id(5) that stays the same over restarts of the VM and tells nothing else. */
+function machineId(vmId: string): string {
+  return `${vmId}${vmId.split("").toReversed().join("")}`;
+}
+
+async function hostKey(paths: VmPaths): Promise<Identity["hostKey"]> {
+  const [privateKey, publicKey] = await Promise.all([
+    Deno.readTextFile(paths.hostKey),
+    Deno.readTextFile(`${paths.hostKey}.pub`),
+  ]);
+  return { privateKey, publicKey: publicKey.trim() };
+}

@@ -1,0 +1,103 @@
+import type { VmPaths } from "../paths/paths.ts";
+import { readHandles, writeHandles } from "../services/vm/handles.ts";
+import { networkWord } from "../wire/messages.ts";
+import type { GuestNetwork, Missing, StartStep } from "../services/vm/contract.ts";
+import type { KernelRecord } from "../model/artefacts.ts";
+import type { VmId } from "../model/ids.ts";
+import type { Accelerator, Vmm } from "../vmm/contract.ts";
+import type { VsockCids } from "../vmm/vsock_cids.ts";
+import { launchWithVsock } from "../vmm/vsock_launch.ts";
+import type { VmOwner } from "./places.ts";
+
+/** What {@linkcode machineStep} needs. */
+export interface MachineDeps {
+  readonly vmm: Vmm;
+  readonly ownerOf: (vm: VmId) => VmOwner;
+  /** Whether KVM can run this kernel here; a trial boot the first time. */
+  readonly accelerator: (
+    kernel: KernelRecord,
+    signal: AbortSignal,
+  ) => Promise<{ readonly accelerator: Accelerator; readonly reason: string }>;
+  readonly vsockCids: VsockCids;
+  /** Whether VMMs can open the host's vhost-vsock. */
+  readonly hasVsock: () => Promise<boolean>;
+  /** Rate of the host's time stamp counter in kHz, when it is known. */
+  readonly hostTscKhz: number | null;
+  readonly missing: () => Promise<readonly Missing[]>;
+}
+
+/** Tells the kit's init the network, so that it is up before the agent runs. */
+function networkWords(network: GuestNetwork | null): readonly string[] {
+  return network === null
+    ? []
+    : [`${networkWord}=${network.mac},${network.address},${network.gateway}`];
+}
+
+/** tmpfs when it has room for all of the guest's memory, else the disk. */
+async function memoryPath(paths: VmPaths, memoryMib: number): Promise<string> {
+  try {
+    // Loaded on use: a daemon without VMs does without it.
+    const { statfs } = await import("node:fs/promises");
+    const { bavail, bsize } = await statfs(paths.memory.replace(/\/[^/]*$/, ""));
+    return bavail * bsize >= memoryMib * 1024 ** 2 ? paths.memory : paths.memoryOnDisk;
+  } catch {
+    // No /dev/shm on this host.
+    return paths.memoryOnDisk;
+  }
+}
+
+/** The VM's process. Boots the kernel; the guest is not ready yet when this step has started. */
+export function machineStep(deps: MachineDeps): StartStep {
+  return {
+    name: "machine",
+    dependsOn: ["places", "system_disk", "network"],
+    preflight: () => deps.missing(),
+    async start({ vm, paths, bootSet, facts, reporter, signal }) {
+      const { kernel } = bootSet;
+      const { accelerator, reason } = await deps.accelerator(kernel, signal);
+      if (accelerator === "tcg") {
+        // One line here; what would mend it is the doctor's to say.
+        const clause = reason.split(/[:.] /, 1)[0];
+        reporter.notice(`Using software emulation (slower): ${clause} (banger doctor tells more)`);
+      }
+      facts.accelerator = accelerator;
+      await reporter.stage({ id: "vm.launch", title: "Starting the VM" }, async () => {
+        const cids = await deps.hasVsock() ? deps.vsockCids : null;
+        facts.machine = await launchWithVsock(
+          deps.vmm,
+          {
+            vmId: vm.id,
+            cpus: vm.config.cpus,
+            memoryMib: vm.config.memoryMib,
+            kernelPath: kernel.vmlinuxPath,
+            initrdPath: kernel.initrdPath,
+            commandLine: networkWords(facts.network),
+            disks: facts.disks,
+            network: facts.network === null
+              ? null
+              : { socketPath: facts.network.socketPath, mac: facts.network.mac },
+            runDir: paths.runDir,
+            stateDir: paths.stateDir,
+            memoryPath: await memoryPath(paths, vm.config.memoryMib),
+            accelerator,
+            hostTscKhz: deps.hostTscKhz,
+            dropTo: deps.ownerOf(vm.id),
+            // Before anything is waited for: a daemon that dies then leaves a process to be found.
+            onProcess: (machine) => writeHandles(paths, { machine }),
+          },
+          cids,
+          signal,
+        );
+        writeHandles(paths, { machine: facts.machine.handle });
+      });
+    },
+    async stop(vm, paths) {
+      const { machine } = readHandles(paths);
+      if (machine === null) return;
+      await (await deps.vmm.adopt(machine))?.kill();
+      deps.vsockCids.release(vm);
+      deps.vsockCids.release(vm);
+      writeHandles(paths, { machine: null });
+    },
+  };
+}

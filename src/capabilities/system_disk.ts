@@ -1,0 +1,57 @@
+import type { StartStep } from "../services/vm/contract.ts";
+import { createOverlay } from "../vmm/qemu/qemu_img.ts";
+
+/**
+ * The VM's disks: an overlay of its own over the image, which is never written, and the shared
+ * read-only disks of kit and kernel modules.
+ */
+export function systemDiskStep(): StartStep {
+  return {
+    name: "system_disk",
+    dependsOn: ["places"],
+    async prepare({ vm, paths, bootSet, signal }) {
+      if (await exists(paths.overlay)) return;
+      await createOverlay({
+        path: paths.overlay,
+        backingPath: bootSet.image.rootfsPath,
+        sizeBytes: vm.config.diskBytes,
+      }, signal);
+    },
+    start({ paths, bootSet, facts }) {
+      facts.disks.push({
+        serial: "banger-root",
+        path: paths.overlay,
+        format: "qcow2",
+        readOnly: false,
+        backingPath: bootSet.image.rootfsPath,
+      }, {
+        serial: "banger-kit",
+        path: bootSet.kitPath,
+        format: "raw",
+        readOnly: true,
+        backingPath: null,
+      });
+      const { modulesPath } = bootSet.kernel;
+      if (modulesPath !== null) {
+        facts.disks.push({
+          serial: "banger-modules",
+          path: modulesPath,
+          format: "raw",
+          readOnly: true,
+          backingPath: null,
+        });
+      }
+      return Promise.resolve();
+    },
+  };
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return false;
+    throw cause;
+  }
+}

@@ -1,0 +1,35 @@
+import { defineCommand, flag } from "../command.ts";
+import { ageText, bytesText } from "../render/amounts.ts";
+import { jsonText } from "../render/json_text.ts";
+import { table } from "../render/table.ts";
+import { withDaemon } from "../with_daemon.ts";
+
+/** `banger image list` */
+export const imageList = defineCommand({
+  description: "SIZE is what the image takes on the host.",
+  options: {
+    json: flag("Print JSON"),
+  },
+  args: {},
+  run: async (context, { options }) => {
+    const { images } = await withDaemon(context, (client) => client.call("image.list", {}));
+    if (options.json) {
+      context.out.write(jsonText({ images }));
+      return 0;
+    }
+    const nowMs = context.wallClockMs();
+    const rows = images.map((image) => [
+      image.name,
+      bytesText(image.diskBytes),
+      image.arch,
+      image.kernel,
+      String(image.usedBy.length),
+      ageText(nowMs - image.createdAtMs),
+      image.source,
+    ]);
+    const header = ["NAME", "SIZE", "ARCH", "KERNEL", "VMS", "AGE", "SOURCE"];
+    const align = ["left", "right", "left", "left", "right", "right", "left"] as const;
+    context.out.write(table(header, rows, align));
+    return 0;
+  },
+});

@@ -1,0 +1,34 @@
+import { defineCommand, flag } from "../command.ts";
+import { vmOptions, vmParams } from "../vm_options.ts";
+import { vmOf } from "../vm_of.ts";
+import { runOperation, withDaemon } from "../with_daemon.ts";
+
+/** `banger vm create` */
+export const vmCreate = defineCommand({
+  description: "Prints the VM's name. What no option says comes from the configuration.",
+  options: {
+    ...vmOptions,
+    start: flag("Start it as well and wait until it answers"),
+  },
+  args: {},
+  examples: [["banger vm create --name web --memory 4G", "a VM that vm start boots"]],
+  run: async (context, { options }) => {
+    const params = {
+      ...vmParams(options),
+      workspace: null,
+      ephemeral: false,
+      lease: false,
+      start: options.start,
+      gitIdentity: null,
+    };
+    return await withDaemon(context, async (client) => {
+      const operation = await runOperation(
+        context,
+        client,
+        () => client.call("vm.create", params),
+      );
+      context.out.write(`${vmOf(operation).name}\n`);
+      return 0;
+    });
+  },
+});

@@ -1,0 +1,36 @@
+import { defineCommand, flag, value } from "../command.ts";
+import { envOf, envOption } from "../env_option.ts";
+import { workspaceDir } from "../workspace_dir.ts";
+import { vmArgument, vmReference } from "../vm_reference.ts";
+import { withDaemon } from "../with_daemon.ts";
+
+/** `banger vm exec` */
+export const vmExec = defineCommand({
+  description:
+    "Runs it through the guest agent: no shell in between, stdin, stdout and stderr byte for byte. " +
+    "It starts in the workspace, or in the home directory when there is none. " +
+    "The exit code is the command's own; 125 when banger fails, 126 and 127 when the command cannot be run.",
+  options: {
+    cwd: value("DIR", "Where in the guest to run it"),
+    user: value("USER", "As whom to run it (root)"),
+    env: envOption,
+    noStdin: flag("Give it no stdin"),
+  },
+  args: { vm: vmArgument },
+  rest: { required: true, placeholder: "CMD…", summary: "The command and its arguments" },
+  exitCodes: "passed_through",
+  examples: [["banger vm exec web -- uname -a", "one command in the VM"]],
+  run: async (context, { options, args, rest }) => {
+    const vm = vmReference(args.vm);
+    const { runGuestCommand } = await import("../guest/run_guest_command.ts");
+    const found = await withDaemon(context, (client) => client.call("vm.show", { vm }));
+    const client = await context.connect({ start: "never" });
+    return await runGuestCommand(context, client, {
+      vm: found.vm.id,
+      argv: [...rest],
+      cwd: options.cwd ?? workspaceDir(found.vm.workspace),
+      env: { ...envOf(options.env, context.env) },
+      user: options.user ?? null,
+    }, !options.noStdin);
+  },
+});

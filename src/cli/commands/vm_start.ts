@@ -1,0 +1,20 @@
+import { defineCommand } from "../command.ts";
+import { vmArgument, vmReference } from "../vm_reference.ts";
+import { runOperation, withDaemon } from "../with_daemon.ts";
+
+/** `banger vm start` */
+export const vmStart = defineCommand({
+  description: "Waits until the guest answers.",
+  options: {},
+  args: { vm: vmArgument },
+  run: async (context, { args }) => {
+    const vm = vmReference(args.vm);
+    return await withDaemon(context, async (client) => {
+      await runOperation(context, client, () => client.call("vm.start", { vm }));
+      if (!context.quiet) {
+        context.err.write(`VM "${vm}" runs; a shell in it: banger vm ssh ${vm}\n`);
+      }
+      return 0;
+    });
+  },
+});

@@ -1,0 +1,47 @@
+/** What `rootHelp` makes of the commands, ready to be printed; a test compares the two. */
+export const rootHelpText = `Usage: banger COMMAND [OPTIONS] [ARGUMENTS]
+
+Boots a throw-away Linux machine with your repository in it.
+
+Start here:
+  banger vm run               a shell in a fresh VM with this repository
+  banger vm run -- make test  one command in it; its output and exit code are
+                              banger's
+  banger doctor               what this host has and lacks
+
+Commands:
+  vm run         Boot a VM with the repository in it and run a shell or command
+                 there
+  vm create      Create a VM
+  vm start       Start a VM
+  vm stop        Shut VMs down
+  vm delete      Delete VMs and their disks
+  vm list        List VMs
+  vm show        Show a VM
+  vm ssh         Open a shell in a VM, or run a command over ssh
+  vm exec        Run a command in a VM
+  vm logs        Print the end of a VM's console
+  image pull     Fetch or build an image
+  image list     List images
+  image show     Show an image
+  image delete   Delete images
+  kernel pull    Fetch and verify a kernel
+  kernel list    List kernels
+  kernel show    Show a kernel
+  kernel delete  Delete kernels
+  daemon run     Run the daemon in the foreground
+  daemon status  Tell whether the daemon runs, and its figures
+  daemon stop    End the daemon; VMs go on
+  daemon logs    Print the end of the daemon's log
+  config show    Print the configuration in force
+  config path    Print where the configuration file is
+  doctor         Check what this host has and lacks
+  version        Print version and build
+
+Options of every command:
+  -q, --quiet    Print no stages and notices
+  -v, --verbose  Print details of failures
+  -h, --help     Print this help
+
+banger COMMAND --help explains a command.
+`;

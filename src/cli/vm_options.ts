@@ -1,0 +1,42 @@
+import { checkName } from "../model/names.ts";
+import { vmLimits } from "../model/vm.ts";
+import { value, wholeNumber } from "./command.ts";
+import { diskBytes, memoryMib } from "./size_option.ts";
+
+const { lowest, highest } = vmLimits.cpus;
+
+/** Options that say what a new VM is like; what is left out comes from the configuration. */
+export const vmOptions = {
+  name: value("NAME", "Name of the VM", (text) => checkName("VM", text)),
+  image: value("IMAGE", "Image to boot; pulled when it is not here", (t) => checkName("image", t)),
+  kernel: value("KERNEL", "Kernel to boot, not the image's own", (t) => checkName("kernel", t)),
+  cpus: value(
+    "N",
+    `Virtual processors, ${lowest} to ${highest}`,
+    wholeNumber("cpus", lowest, highest),
+  ),
+  memory: value("SIZE", "Memory, such as 512M or 4G", memoryMib),
+  disk: value("SIZE", "Size of the system disk, such as 20G; not below the image's", diskBytes),
+};
+
+/** What {@linkcode vmOptions} gave. */
+export interface VmOptionsGiven {
+  readonly name: string | undefined;
+  readonly image: string | undefined;
+  readonly kernel: string | undefined;
+  readonly cpus: number | undefined;
+  readonly memory: number | undefined;
+  readonly disk: number | undefined;
+}
+
+/** The parameters of `vm.create` that {@linkcode vmOptions} decide. */
+export function vmParams(given: VmOptionsGiven) {
+  return {
+    name: given.name ?? null,
+    image: given.image ?? null,
+    kernel: given.kernel ?? null,
+    cpus: given.cpus ?? null,
+    memoryMib: given.memory ?? null,
+    diskBytes: given.disk ?? null,
+  };
+}

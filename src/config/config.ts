@@ -1,0 +1,46 @@
+/**
+ * The user's configuration: `config.toml`, checked strictly, with every default filled in.
+ *
+ * Owns: its keys, their defaults, and errors that point at line and column. Must not import
+ * anything but `model`; where the file is says `paths`.
+ */
+
+/** Everything that can be configured. Frozen. */
+export interface Config {
+  /** Image of a new VM unless told otherwise. */
+  readonly defaultImageName: string;
+  /** Kernel of an image that names none. */
+  readonly defaultKernelName: string;
+  /** Which VMM to use; `auto` takes the one that works here. */
+  readonly vmm: "auto" | "qemu";
+  /** Absolute path of QEMU; `null` finds it in the usual directories. */
+  readonly qemuBin: string | null;
+  /** Absolute path of the private key that opens guests; `null` makes one of banger's own. */
+  readonly sshKeyPath: string | null;
+  /** How long a guest may take until its agent answers, in milliseconds. */
+  readonly bootTimeoutMs: number;
+  readonly vmDefaults: {
+    readonly cpus: number;
+    readonly memoryMib: number;
+    /** Bytes; `null` is the image's own size. */
+    readonly diskBytes: number | null;
+  };
+  readonly catalog: {
+    /** Base URL of a Debian mirror; `null` takes the one of the host's apt. */
+    readonly debianMirror: string | null;
+  };
+}
+
+/** What holds where the file says nothing. `hostCpus` is the number of the host's processors. */
+export function defaultConfig(hostCpus: number): Config {
+  return {
+    defaultImageName: "debian-bookworm",
+    defaultKernelName: "debian-6.1-cloud",
+    vmm: "auto",
+    qemuBin: null,
+    sshKeyPath: null,
+    bootTimeoutMs: 90_000,
+    vmDefaults: { cpus: Math.max(1, Math.min(2, hostCpus)), memoryMib: 2048, diskBytes: null },
+    catalog: { debianMirror: null },
+  };
+}

@@ -1,0 +1,55 @@
+import { connectAgent } from "../guest/agent_client.ts";
+import type { VmRecord } from "../model/vm.ts";
+import type { LoopbackPorts } from "../net/loopback_port.ts";
+import type { VmPaths } from "../paths/paths.ts";
+import { readHandles } from "../services/vm/handles.ts";
+import type { LiveVm } from "../services/vm/live.ts";
+import type { Vmm } from "../vmm/contract.ts";
+import type { VsockCids } from "../vmm/vsock_cids.ts";
+
+/** How long the agent of a VM that runs already may take to answer. */
+const answerTimeoutMs = 15_000;
+
+/** What {@linkcode adoptVm} needs. */
+export interface AdoptDeps {
+  readonly vmm: Vmm;
+  readonly ports: LoopbackPorts;
+  readonly vsockCids: VsockCids;
+  readonly randomHex: (bytes: number) => string;
+}
+
+/**
+ * Takes over a VM that an earlier daemon left running: its machine by the remembered handle, its
+ * agent by a new session on the link, which may still hold bytes of the old one. `null` when the
+ * machine has ended.
+ *
+ * @throws BangerError when the machine runs but its agent does not answer
+ */
+export async function adoptVm(
+  deps: AdoptDeps,
+  vm: VmRecord,
+  paths: VmPaths,
+  signal: AbortSignal,
+): Promise<LiveVm | null> {
+  const handles = readHandles(paths);
+  if (handles.machine === null) return null;
+  const machine = await deps.vmm.adopt(handles.machine);
+  if (machine === null) return null;
+  try {
+    const session = await connectAgent(await machine.openAgentLink(signal), {
+      fresh: false,
+      nonce: deps.randomHex(16),
+      signal,
+      timeoutMs: answerTimeoutMs,
+    });
+    const { vsockCid } = handles.machine;
+    if (vsockCid !== null) deps.vsockCids.adopt(vm.id, vsockCid);
+    if (handles.network !== null) {
+      deps.ports.adopt([handles.network.sshPort, handles.network.bulkPort]);
+    }
+    return { machine, session, raw: null };
+  } catch (error) {
+    machine.release();
+    throw error;
+  }
+}

@@ -1,0 +1,81 @@
+import * as v from "valibot";
+import { type WireError, wireError } from "../api/operation.ts";
+import type { Config } from "../config/config.ts";
+import type { PathsInput } from "../paths/paths.ts";
+import type { BuildInfo } from "../version/build_info.ts";
+
+/** What the Worker is told at its start. */
+export interface WorkerInit {
+  readonly type: "init";
+  readonly pathsInput: PathsInput;
+  readonly config: Config;
+  readonly build: BuildInfo;
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly logTo: "file" | "terminal" | "journald";
+  readonly verbose: boolean;
+  /** Rate of the host's time stamp counter in kHz, when it is known. */
+  readonly hostTscKhz: number | null;
+  /** `http_proxy`, `https_proxy`, `no_proxy` as far as they are set. */
+  readonly proxyEnv: Readonly<Record<string, string>>;
+}
+
+/** Broker → Worker. */
+export type ToWorker =
+  | WorkerInit
+  | { readonly type: "shutdown" }
+  | { readonly type: "answer"; readonly id: number; readonly result: unknown }
+  | { readonly type: "failure"; readonly id: number; readonly error: WireError };
+
+const text = (maxChars: number) =>
+  v.pipe(v.string(), v.maxLength(maxChars), v.check((s) => !s.includes("\0"), "NUL"));
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const pid = v.pipe(v.number(), v.safeInteger(), v.minValue(2));
+const handle = v.strictObject({ pid, startTicks: whole });
+const path = v.pipe(text(4096), v.startsWith("/"));
+
+/** The calls that the broker answers, with the shape of their argument. Nothing else exists. */
+export const brokerCalls = {
+  launch: v.strictObject({
+    program: v.picklist(["qemu", "passt", "net_filter"]),
+    args: v.pipe(v.array(text(64 * 1024)), v.maxLength(512)),
+    files: v.pipe(
+      v.array(v.strictObject({ path, access: v.picklist(["read", "read_write"]) })),
+      v.maxLength(7),
+    ),
+    dropTo: v.nullable(v.strictObject({ uid: whole, gid: whole })),
+    stderrPath: path,
+  }),
+  alive: v.strictObject({ handle }),
+  signal: v.strictObject({ handle, signal: v.picklist(["SIGTERM", "SIGKILL"]) }),
+  exited: v.strictObject({ handle }),
+  peerUid: v.strictObject({ fd: v.pipe(whole, v.maxValue(1 << 20)) }),
+  sealDescriptors: v.strictObject({}),
+  bootId: v.strictObject({}),
+  vmmDevice: v.strictObject({ path: v.picklist(["/dev/kvm", "/dev/vhost-vsock"]) }),
+} as const;
+
+/** Name of a call to the broker. */
+export type BrokerCall = keyof typeof brokerCalls;
+
+/** Argument of a call to the broker. */
+export type BrokerArgument<C extends BrokerCall> = v.InferOutput<(typeof brokerCalls)[C]>;
+
+/** Worker → broker. */
+export const fromWorker = v.variant("type", [
+  /** Its code is loaded: it listens from now on (earlier messages would be lost). */
+  v.strictObject({ type: v.literal("loaded") }),
+  v.strictObject({ type: v.literal("ready") }),
+  v.strictObject({ type: v.literal("failed"), error: wireError }),
+  v.strictObject({ type: v.literal("ended"), clean: v.boolean() }),
+  v.strictObject({
+    type: v.literal("call"),
+    id: whole,
+    call: v.picklist(Object.keys(brokerCalls) as BrokerCall[]),
+    argument: v.unknown(),
+  }),
+  v.strictObject({ type: v.literal("withdraw"), id: whole }),
+]);
+
+/** See {@linkcode fromWorker}. */
+export type FromWorker = v.InferOutput<typeof fromWorker>;

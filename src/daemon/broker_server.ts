@@ -1,0 +1,90 @@
+import type * as v from "valibot";
+import { checkParams, toWireError } from "../api/codec.ts";
+import { BangerError } from "../model/errors.ts";
+import type { HostProcesses } from "../process/host_processes.ts";
+import { type BrokerArgument, type BrokerCall, brokerCalls } from "./broker_protocol.ts";
+import type { FromWorker, ToWorker } from "./broker_protocol.ts";
+import type { BrokerHost } from "./host_facts.ts";
+import type { LaunchPolicy } from "./launch_policy.ts";
+
+/** What the broker serves. */
+export interface BrokerParts {
+  readonly processes: HostProcesses;
+  readonly host: BrokerHost;
+  readonly policy: LaunchPolicy;
+}
+
+type Handlers = {
+  readonly [C in BrokerCall]: (
+    argument: BrokerArgument<C>,
+    signal: AbortSignal,
+  ) => Promise<unknown>;
+};
+
+/** Most calls of the Worker that are answered at once. */
+const maxCalls = 4096;
+
+/**
+ * Answers the Worker's calls. The Worker speaks with clients and guests, so nothing that comes from
+ * it is trusted: each argument is checked against its shape, and what is to be launched against the
+ * {@linkcode LaunchPolicy}.
+ */
+export class BrokerServer {
+  readonly #handlers: Handlers;
+  readonly #post: (message: ToWorker) => void;
+  readonly #running = new Map<number, AbortController>();
+
+  constructor(parts: BrokerParts, post: (message: ToWorker) => void) {
+    const { processes, host, policy } = parts;
+    this.#post = post;
+    this.#handlers = {
+      launch: async (spec) => {
+        await policy.check(spec);
+        await host.sealDescriptors();
+        // The Worker names no groups (the shape above has none): they follow from the devices.
+        const { dropTo } = spec;
+        if (dropTo === null || spec.program !== "qemu") return await processes.launch(spec);
+        return await processes.launch({
+          ...spec,
+          dropTo: { ...dropTo, groups: await host.vmmGroups() },
+        });
+      },
+      alive: ({ handle }) => processes.alive(handle),
+      signal: ({ handle, signal }) => processes.signal(handle, signal),
+      exited: ({ handle }, signal) => processes.exited(handle, signal),
+      peerUid: ({ fd }) => host.peerUid(fd),
+      sealDescriptors: () => host.sealDescriptors(),
+      bootId: () => host.bootId(),
+      vmmDevice: ({ path }) => host.vmmDevice(path),
+    };
+  }
+
+  /** Answers one call; never throws. */
+  async call(message: Extract<FromWorker, { type: "call" }>): Promise<void> {
+    const { id } = message;
+    const stop = new AbortController();
+    try {
+      if (this.#running.has(id) || this.#running.size >= maxCalls) {
+        throw new BangerError("exhausted", `Cannot call "${message.call}": too many calls at once`);
+      }
+      this.#running.set(id, stop);
+      const result = await this.#dispatch(message.call, message.argument, stop.signal);
+      this.#post({ type: "answer", id, result });
+    } catch (error) {
+      this.#post({ type: "failure", id, error: toWireError(error) });
+    } finally {
+      if (this.#running.get(id) === stop) this.#running.delete(id);
+    }
+  }
+
+  /** Gives up a call; its answer is no longer wanted. */
+  withdraw(id: number): void {
+    this.#running.get(id)?.abort(new BangerError("cancelled", "Stopped: cancelled"));
+  }
+
+  #dispatch(call: BrokerCall, argument: unknown, signal: AbortSignal): Promise<unknown> {
+    const checked = checkParams(`broker ${call}`, brokerCalls[call] as v.GenericSchema, argument);
+    const handler = this.#handlers[call] as (a: unknown, s: AbortSignal) => Promise<unknown>;
+    return handler(checked, signal);
+  }
+}

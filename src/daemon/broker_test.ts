@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { isBangerError } from "../model/errors.ts";
+import { Paths } from "../paths/paths.ts";
+import type { HostProcesses, LaunchSpec } from "../process/host_processes.ts";
+import { assertNarrow, forbidden } from "./assert_narrow.ts";
+import { BrokerClient } from "./broker_client.ts";
+import type { FromWorker, ToWorker } from "./broker_protocol.ts";
+import { BrokerServer } from "./broker_server.ts";
+import type { BrokerHost } from "./host_facts.ts";
+import { LaunchPolicy } from "./launch_policy.ts";
+import { LocalHost } from "./local_host.ts";
+
+const handle = { pid: 4242, startTicks: 7 };
+const tick = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+
+/** A broker whose host is made up, and the Worker's side of it; messages are cloned on the way. */
+function fixture(paths: Paths) {
+  const launched: LaunchSpec[] = [];
+  let waits = 0;
+  const processes: HostProcesses = {
+    launch: (spec) => Promise.resolve((launched.push(spec), handle)),
+    alive: () => Promise.resolve(true),
+    signal: () => Promise.resolve(false),
+    exited: (_, signal) =>
+      new Promise((_, reject) => {
+        waits++;
+        signal.addEventListener("abort", () => (waits--, reject(signal.reason)));
+      }),
+  };
+  const host: BrokerHost = {
+    bootId: () => Promise.resolve("boot"),
+    sealDescriptors: () => Promise.resolve(),
+    vmmDevice: () => Promise.resolve({ state: "absent", reason: "none", hint: null }),
+    vmmGroups: () => Promise.resolve([104]),
+    peerUid: () => Promise.reject(new Error("no FFI")),
+  };
+  const post = (message: ToWorker) => void client.accept(structuredClone(message));
+  const server = new BrokerServer({ processes, host, policy: new LaunchPolicy(paths) }, post);
+  const client: BrokerClient = new BrokerClient((message: FromWorker) => {
+    const copy = structuredClone(message);
+    if (copy.type === "call") server.call(copy);
+    if (copy.type === "withdraw") server.withdraw(copy.id);
+  });
+  return { client, server, launched, waits: () => waits };
+}
+
+async function withPaths(uid: number, body: (paths: Paths) => Promise<void>): Promise<void> {
+  const home = await Deno.makeTempDir();
+  try {
+    const paths = new Paths({ uid, home, xdgRuntimeDir: `${home}/r` });
+    for (const dir of [paths.vmsDir, paths.cacheDir]) await Deno.mkdir(dir, { recursive: true });
+    const runs = Object.create(paths, {
+      runtimeDir: { value: `${home}/run` },
+    }) as Paths;
+    await Deno.mkdir(runs.runtimeDir);
+    await body(runs);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+}
+
+function spec(paths: Paths, change: Partial<LaunchSpec> = {}): LaunchSpec {
+  return {
+    program: "qemu",
+    args: ["-M", "microvm"],
+    files: [],
+    dropTo: paths.uid === 0 ? { uid: 65534, gid: 65534 } : null,
+    stderrPath: `${paths.vmsDir}/stderr`,
+    ...change,
+  };
+}
+
+Deno.test("calls cross to the broker and back, failures with their kind", async () => {
+  await withPaths(7, async (paths) => {
+    const { client, launched, waits } = fixture(paths);
+    assert.deepEqual(await client.launch(spec(paths)), handle);
+    assert.deepEqual(launched, [spec(paths)]);
+    assert.equal(await client.alive(handle), true);
+    assert.equal(await client.signal(handle, "SIGKILL"), false);
+    assert.equal(await client.bootId(), "boot");
+    assert.equal((await client.vmmDevice("/dev/kvm")).state, "absent");
+    await assert.rejects(client.peerUid(3), (e) => isBangerError(e, "internal"));
+    const stop = new AbortController();
+    const wait = client.exited(handle, stop.signal);
+    await tick();
+    assert.equal(waits(), 1);
+    stop.abort(new Error("enough"));
+    await assert.rejects(wait, /enough/);
+    assert.equal(waits(), 0);
+  });
+});
+
+Deno.test("a hostile Worker gets nothing launched or signalled", async () => {
+  await withPaths(7, async (paths) => {
+    const { client, launched } = fixture(paths);
+    await Deno.symlink("/etc", `${paths.vmsDir}/link`);
+    const hostile: readonly (readonly [string, object])[] = [
+      ["a file outside", { files: [{ path: "/etc/passwd", access: "read" }] }],
+      ["a file by ..", { files: [{ path: `${paths.vmsDir}/../../../x`, access: "read" }] }],
+      ["a symlink out", { files: [{ path: `${paths.vmsDir}/link/passwd`, access: "read" }] }],
+      ["no such file", { files: [{ path: `${paths.vmsDir}/none`, access: "read" }] }],
+      ["a relative file", { files: [{ path: "x", access: "read" }] }],
+      ["another device", { files: [{ path: "/dev/sda", access: "read_write" }] }],
+      ["stderr outside", { stderrPath: "/etc/x" }],
+      ["stderr through a symlink", { stderrPath: `${paths.vmsDir}/link/x` }],
+      ["another user", { dropTo: { uid: 0, gid: 0 } }],
+      ["groups of its own", { dropTo: { uid: 7, gid: 7, groups: [6] } }],
+      ["another program", { program: "/bin/sh" }],
+      ["a NUL", { args: ["a\0b"] }],
+      ["too many words", { args: Array.from({ length: 600 }, () => "a") }],
+      ["more fields", { env: { LD_PRELOAD: "x" } }],
+      ["a wrong access", { files: [{ path: `${paths.vmsDir}`, access: "write" }] }],
+    ];
+    for (const [what, change] of hostile) {
+      await assert.rejects(
+        client.launch({ ...spec(paths), ...change } as LaunchSpec),
+        (e) => isBangerError(e),
+        what,
+      );
+    }
+    assert.deepEqual(launched, []);
+    for (const pid of [1, 0, -1, 1.5]) {
+      await assert.rejects(client.signal({ ...handle, pid }, "SIGKILL"), (e) => isBangerError(e));
+    }
+    await assert.rejects(client.signal(handle, "SIGSTOP" as "SIGKILL"), (e) => isBangerError(e));
+  });
+});
+
+Deno.test("root's VMMs must drop to an ordinary user", async () => {
+  await withPaths(0, async (paths) => {
+    const policy = new LaunchPolicy(paths);
+    await policy.check(spec(paths));
+    for (const dropTo of [null, { uid: 0, gid: 0 }, { uid: 65534, gid: 0 }, { uid: 33, gid: 33 }]) {
+      await assert.rejects(policy.check(spec(paths, { dropTo })), /root/);
+    }
+  });
+});
+
+Deno.test("root's QEMU gets the groups of the devices, as the broker sees them, and passt none", async () => {
+  await withPaths(0, async (paths) => {
+    const { client, launched } = fixture(paths);
+    const dropTo = { uid: 65534, gid: 65534 };
+    await client.launch(spec(paths));
+    await client.launch(spec(paths, { program: "passt" }));
+    assert.deepEqual(launched.map((one) => one.dropTo), [{ ...dropTo, groups: [104] }, dropTo]);
+    const named = { dropTo: { ...dropTo, groups: [6] } };
+    await assert.rejects(client.launch(spec(paths, named)), (e) => isBangerError(e, "invalid"));
+    assert.equal(launched.length, 2);
+  });
+});
+
+Deno.test("the net filter gets sockets of a VM's run directory, and a MAC, or is not launched", async () => {
+  await withPaths(7, async (paths) => {
+    const { client, launched } = fixture(paths);
+    const [run, mac] = [`${paths.runtimeDir}/0123456789ab`, "02:00:00:00:00:01"];
+    const filter = (...args: string[]) =>
+      client.launch(spec(paths, { program: "net_filter", args }));
+    await filter(`${run}/f`, `${run}/n`, mac);
+    assert.equal(launched.length, 1);
+    const hostile = [
+      [],
+      [`${run}/f`, `${run}/n`],
+      [`${run}/f`, `${run}/n`, mac, "--allow-all"],
+      [`${run}/f`, `${run}/n`, "-"],
+      [`${run}/f`, "/run/user/7/bus", mac],
+      [`${run}/f`, `${run}/../../x/n`, mac],
+      [`${run}/f,/etc`, `${run}/n`, mac],
+      [`${run}/f`, `${run}`, mac],
+      [`${paths.runtimeDir}/f`, `${run}/n`, mac],
+      ["", `${run}/n`, mac],
+    ];
+    for (const args of hostile) {
+      await assert.rejects(
+        filter(...args),
+        (e) => isBangerError(e, "precondition"),
+        args.join(" "),
+      );
+    }
+    assert.equal(launched.length, 1);
+  });
+});
+
+Deno.test("the user at the other end of a socket is told, or nothing is", async () => {
+  const host = new LocalHost(1000);
+  const file = await Deno.open("/dev/null");
+  try {
+    // Descriptors 0 to 2 of a test may be sockets; a large one is never open.
+    await assert.rejects(host.peerUid(100_000), (e) => isBangerError(e, "internal"));
+    assert.match(await host.bootId(), /^[0-9a-f-]{36}$/);
+    assert.match((await host.vmmDevice("/dev/kvm")).state, /^(absent|denied|openable)$/);
+  } finally {
+    file.close();
+    host.close();
+  }
+});
+
+Deno.test("a thread that is not narrow refuses to serve, and every wall is looked at", () => {
+  const paths = new Paths({ uid: 7, home: "/h" });
+  const open = forbidden(paths).filter(({ probe }) => probe()).map(({ name }) => name);
+  assert.ok(open.includes("call native code") && open.includes("see HOME"), open.join());
+  assert.throws(() => assertNarrow(paths), (e) => isBangerError(e) && e.code === "NOT_NARROW");
+});

@@ -1,0 +1,162 @@
+/**
+ * The composition root of the owner daemon: the only place that builds services and gives them to
+ * each other. No behaviour of its own; must not be imported by anything but the daemon's serving.
+ */
+import { startSteps } from "../capabilities/list.ts";
+import { findMirror } from "../debian/find_mirror.ts";
+import { ensureSshKey, knownHostsLine } from "../guest/ssh_keys.ts";
+import { buildDebianImage } from "../images/debian_image.ts";
+import { reasonOf } from "../model/errors.ts";
+import type { VmId } from "../model/ids.ts";
+import { silentReporter } from "../model/stages.ts";
+import { LoopbackPorts } from "../net/loopback_port.ts";
+import { debianKernels } from "../services/image/debian_kernels.ts";
+import { debianKits } from "../services/image/debian_kits.ts";
+import { ImageService } from "../services/image/image_service.ts";
+import { Leases } from "../services/vm/leases.ts";
+import { VmListing } from "../services/vm/listing.ts";
+import { LiveTable } from "../services/vm/live.ts";
+import { VmService } from "../services/vm/vm_service.ts";
+import { runtimeAssets } from "../version/runtime_assets.ts";
+import { ConsoleRing } from "../vmm/qemu/console_ring.ts";
+import { QemuVmm } from "../vmm/qemu/qemu_vmm.ts";
+import { VsockCids } from "../vmm/vsock_cids.ts";
+import { Accelerations } from "./acceleration.ts";
+import { adoptVm } from "./adopt_vm.ts";
+import { artefactHandlers } from "./handlers/artefact_handlers.ts";
+import { vmHandlers } from "./handlers/vm_handlers.ts";
+import { missingForVms } from "./missing_for_vms.ts";
+import type { ServiceDeps, Services } from "./service_deps.ts";
+import { rawOpener } from "./open_raw.ts";
+import { vmIdsOnDisk } from "./vm_ids_on_disk.ts";
+import { vmOwner } from "./vm_owner.ts";
+
+const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/** Builds and wires everything; starts nothing. */
+export function composeServices(deps: ServiceDeps): Promise<Services> {
+  const { paths, config, store, locks, operations, processes, host, signal } = deps;
+  const arch = Deno.build.arch;
+  const log = deps.logOf("vm");
+  const vmm = new QemuVmm(processes);
+  const ports = new LoopbackPorts();
+  const vsockCids = new VsockCids();
+  const live = new LiveTable();
+  const ownerOf = (vm: VmId) => vmOwner(paths.uid, vm);
+  const accelerations = new Accelerations({ vmm, host, paths, qemuBin: config.qemuBin });
+  const sshKey = async (stop: AbortSignal) =>
+    await ensureSshKey(config.sshKeyPath ?? paths.sshKey, "banger", stop);
+
+  const debianSource = { arch, keyring, downloadsDir: paths.downloadsDir, now: deps.nowMs };
+  const images = new ImageService({
+    images: store.images,
+    kernels: store.kernels,
+    vms: store.vms,
+    locks,
+    paths,
+    uid: paths.uid,
+    arch,
+    now: deps.nowMs,
+    newUuid: () => crypto.randomUUID(),
+    mirror: (suite) => findMirror({ suite, configured: config.catalog.debianMirror ?? undefined }),
+    keyring,
+    proxyEnv: deps.proxyEnv,
+    buildImage: buildDebianImage,
+    kernelSource: debianKernels(debianSource),
+    kitSource: debianKits(debianSource, runtimeAssets),
+  });
+
+  const vms = new VmService({
+    store: store.vms,
+    locks: {
+      vm: (id, stop, body) => locks.hold("vm", id, stop, body),
+      create: (stop, body) => locks.hold("create_vm", "all", stop, body),
+    },
+    bootSets: images,
+    steps: startSteps({
+      vmm,
+      processes,
+      ports,
+      ownerOf,
+      accelerator: (kernel, stop) => accelerations.of(kernel, stop),
+      vsockCids,
+      hasVsock: async () => (await host.vmmDevice("/dev/vhost-vsock")).state === "openable",
+      hostTscKhz: deps.hostTscKhz,
+      missing: () => missingForVms(config.qemuBin),
+      makeHostKey: async (vmId, files, stop) => {
+        const key = await ensureSshKey(files.keyPath, `banger-${vmId}`, stop);
+        await Deno.writeTextFile(files.knownHostsPath, knownHostsLine(vmId, key.publicKey));
+      },
+      authorizedKeys: async (stop) => [(await sshKey(stop)).publicKey],
+      bootTimeoutMs: config.bootTimeoutMs,
+      now: deps.nowMs,
+      randomHex,
+    }),
+    live,
+    defaults: {
+      image: config.defaultImageName,
+      kernel: null,
+      ...config.vmDefaults,
+    },
+    paths: (id) => paths.vm(id),
+    now: deps.nowMs,
+    log,
+    adopt: (vm, places, stop) => adoptVm({ vmm, ports, vsockCids, randomHex }, vm, places, stop),
+    idsOnDisk: () => vmIdsOnDisk(paths.vmsDir),
+  });
+
+  const leases = new Leases((id) => vms.abandon(id, silentReporter), log);
+  const reconciled = Promise.withResolvers<void>();
+  return Promise.resolve({
+    handlers: {
+      ...vmHandlers({
+        service: vms,
+        listing: new VmListing({
+          store: store.vms,
+          overlay: (id) => paths.vm(id).overlay,
+          monotonicMs: deps.monotonicMs,
+        }),
+        operations,
+        leases,
+        reconciled: reconciled.promise,
+        openRaw: rawOpener(),
+        monotonicMs: deps.monotonicMs,
+        readConsole: (vm, running, maxBytes) =>
+          running?.machine.readConsole(maxBytes) ??
+            new ConsoleRing(paths.vm(vm.id).stateDir).readEnd(maxBytes),
+        sshKey: async (stop) => (await sshKey(stop)).privateKeyPath,
+      }),
+      ...artefactHandlers(images, operations),
+      "host.acceleration": async (_params, context) => {
+        const [kernel] = store.kernels.list();
+        return {
+          acceleration: kernel === undefined
+            ? null
+            : await accelerations.of(kernel, context.signal),
+        };
+      },
+    },
+    runningVms: () => live.size,
+    start: async () => {
+      try {
+        await Promise.all([
+          vms.reconcile(silentReporter, signal),
+          images.tidy().catch((error) =>
+            log.warn("Leftovers of image builds stay", { error: reasonOf(error) })
+          ),
+        ]);
+      } finally {
+        reconciled.resolve();
+      }
+    },
+    close: () => {
+      vms.release();
+      return Promise.resolve();
+    },
+  });
+}
+
+/** Random bytes of the system's generator, in hexadecimal. */
+function randomHex(bytes: number): string {
+  return crypto.getRandomValues(new Uint8Array(bytes)).toHex();
+}

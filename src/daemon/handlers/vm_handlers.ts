@@ -1,0 +1,147 @@
+/**
+ * The services' side of the dispatch table: turns parameters into calls of a service and records
+ * into views. No behaviour of its own; must not be imported by anything but `daemon/compose.ts`.
+ */
+import type { OpenRaw } from "../../guest/raw_connection.ts";
+import type { VmId } from "../../model/ids.ts";
+import type { StageReporter } from "../../model/stages.ts";
+import type { VmRecord } from "../../model/vm.ts";
+import type { Operations } from "../../services/operation/operations.ts";
+import { relayExec } from "../../services/vm/exec.ts";
+import type { Leases } from "../../services/vm/leases.ts";
+import type { LiveVm } from "../../services/vm/live.ts";
+import { RawPath } from "../../services/vm/raw_path.ts";
+import { defaultStopTimeoutMs } from "../../services/vm/stop.ts";
+import type { VmListing } from "../../services/vm/listing.ts";
+import { diskUsed, viewOf } from "../../services/vm/view.ts";
+import type { VmService } from "../../services/vm/vm_service.ts";
+import type { ServiceHandlers } from "../handler_table.ts";
+
+/** What the VM handlers forward to. */
+export interface VmHandlerDeps {
+  readonly service: VmService;
+  readonly listing: VmListing;
+  readonly operations: Operations;
+  readonly leases: Leases;
+  /** Settles when reconcile is done: nothing is answered about VMs before. */
+  readonly reconciled: Promise<void>;
+  /** A new raw connection to a running VM. */
+  readonly openRaw: (vm: VmRecord, live: LiveVm) => ReturnType<OpenRaw>;
+  readonly monotonicMs: () => number;
+  readonly readConsole: (
+    vm: VmRecord,
+    live: LiveVm | undefined,
+    maxBytes: number,
+  ) => Promise<Uint8Array>;
+  readonly sshKey: (signal: AbortSignal) => Promise<string>;
+}
+
+type VmHandlers = Pick<ServiceHandlers, Extract<keyof ServiceHandlers, `vm.${string}`>>;
+
+/** Handlers of every `vm.*` method. */
+export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
+  const { service, operations } = deps;
+  const view = (vm: VmRecord) => viewOf(vm, diskUsed(service.paths(vm.id).overlay));
+  /** Begins an operation on an existing VM whose result is the VM. */
+  const onVm = async (
+    method: "vm.start" | "vm.stop" | "vm.delete",
+    ref: string,
+    body: (
+      id: VmId,
+      reporter: StageReporter,
+      signal: AbortSignal,
+    ) => Promise<VmRecord | undefined>,
+  ) => {
+    await deps.reconciled;
+    const { id, config } = service.find(ref);
+    return {
+      operationId: operations.begin({ method, subject: config.name }, async (reporter, signal) => {
+        const vm = await body(id, reporter, signal);
+        return { vm: vm === undefined ? null : view(vm) };
+      }),
+    };
+  };
+  return {
+    "vm.list": async () => {
+      await deps.reconciled;
+      return deps.listing.current();
+    },
+    "vm.show": async ({ vm }) => {
+      await deps.reconciled;
+      return { vm: view(service.find(vm)) };
+    },
+    "vm.create": async ({ lease, ...params }, { connection }) => {
+      await deps.reconciled;
+      let vmId: VmId | undefined;
+      const settled = Promise.withResolvers<void>();
+      const subject = params.name ?? params.workspace ?? "vm";
+      const operationId = operations.begin(
+        { method: "vm.create", subject },
+        async (reporter, signal) => {
+          try {
+            const vm = await service.create(
+              { ...params, onReserved: (id) => vmId = id },
+              reporter,
+              signal,
+            );
+            return { vm: view(vm) };
+          } finally {
+            settled.resolve();
+          }
+        },
+      );
+      if (lease) {
+        deps.leases.hold(connection, {
+          cancel: () => operations.cancel(operationId, "its client has gone"),
+          settled: settled.promise,
+          vmId: () => vmId,
+        });
+      }
+      return { operationId };
+    },
+    "vm.release": ({ vm }) => {
+      deps.leases.release(service.find(vm).id);
+      return {};
+    },
+    "vm.start": ({ vm }) =>
+      onVm("vm.start", vm, (id, reporter, signal) => service.start(id, reporter, signal)),
+    "vm.stop": ({ vm, timeoutMs, force }) =>
+      onVm("vm.stop", vm, (id, reporter, signal) => {
+        const request = { timeoutMs: timeoutMs ?? defaultStopTimeoutMs, force };
+        return service.stop(id, request, reporter, signal);
+      }),
+    "vm.delete": ({ vm, force }) =>
+      onVm("vm.delete", vm, async (id, reporter, signal) => {
+        await service.delete(id, force, reporter, signal);
+        return undefined;
+      }),
+    "vm.logs": async ({ vm: ref, maxBytes }) => {
+      await deps.reconciled;
+      const vm = service.find(ref);
+      const bytes = await deps.readConsole(vm, service.liveOf(vm.id), maxBytes);
+      return { console: bytes.toBase64() };
+    },
+    "vm.ssh": async ({ vm: ref }, { signal }) => {
+      await deps.reconciled;
+      const { vm } = service.running(ref);
+      return {
+        target: {
+          vmId: vm.id,
+          host: "127.0.0.1",
+          port: service.sshPort(vm),
+          user: "root",
+          keyPath: await deps.sshKey(signal),
+          knownHostsPath: service.paths(vm.id).knownHosts,
+          workspace: vm.workspace,
+        },
+      };
+    },
+    "vm.exec": async ({ vm: ref, ...exec }, context) => {
+      await deps.reconciled;
+      const { vm, live } = service.running(ref);
+      const raw = live.raw ??= new RawPath(() => deps.openRaw(vm, live), deps.monotonicMs);
+      context.upgrade((link) => relayExec(link, live.session, raw, exec));
+      return { upgraded: "banger-mux/1" };
+    },
+  };
+}

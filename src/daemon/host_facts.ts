@@ -1,0 +1,32 @@
+import type { DeviceAccess } from "../process/device_access.ts";
+
+/** A device that makes VMs faster; all work without. */
+export type VmmDevice = "/dev/kvm" | "/dev/vhost-vsock";
+
+/** What the broker tells of the host, since the services may not read `/proc` and `/dev`. */
+export interface HostFacts {
+  /** Changes with every boot of the host. */
+  bootId(): Promise<string>;
+  /**
+   * Whether the VMMs of this daemon can open a device; of KVM that says nothing of whether kernels
+   * run in it.
+   */
+  vmmDevice(path: VmmDevice): Promise<DeviceAccess>;
+  /**
+   * Keeps all descriptors of this process but the standard streams from programs it starts: sockets
+   * of `node:net` come without close-on-exec, and a VMM that inherits the daemon's socket would
+   * keep it alive after the daemon's end.
+   */
+  sealDescriptors(): Promise<void>;
+  /** User of the process at the other end of a Unix socket connection; seals, too. */
+  peerUid(fd: number): Promise<number>;
+}
+
+/** What the broker itself knows besides, and never takes from the Worker. */
+export interface BrokerHost extends HostFacts {
+  /**
+   * Supplementary groups of a VMM that gave up root: those of the devices that it could not open
+   * otherwise.
+   */
+  vmmGroups(): Promise<readonly number[]>;
+}

@@ -1,0 +1,132 @@
+import {
+  agentPortName,
+  handOverFifo,
+  kitPath,
+  networkFile,
+  networkWord,
+  stewardFifo,
+} from "../wire/messages.ts";
+
+/** How the kit runs Deno: nothing is fetched, looked up, asked or checked at run time. */
+export const agentCommand =
+  `${kitPath}/bin/deno run --no-config --no-lock --no-remote --no-npm --cached-only ` +
+  `--allow-all ${kitPath}/bin/agent.js serve --stdio`;
+
+/** Longest that the image's init waits for the guest's identity, in seconds. */
+const handOverS = 10;
+
+/**
+ * `/.banger/sbin/kit-init`: the first program after the initrd, as process 1, with /proc, /sys,
+ * /dev, /run and the kit mounted. Starts the agent under a supervisor and becomes the image's init,
+ * or stays as init where the image has none: it then reaps, reboots on SIGTERM and powers off on
+ * SIGUSR1 and SIGUSR2 (the signals of busybox init).
+ *
+ * The image's init starts when the agent writes a line to `handOverFifo`: by then the guest has
+ * its identity (host name, machine id, addresses, ssh server), and the agent did not have to share
+ * the processor. Without a host it starts some seconds later all the same.
+ *
+ * The network, which the kernel command line tells, is set up while the agent starts. Clock
+ * and ssh server wait for a line each in `stewardFifo`: by the second the server has its host key.
+ *
+ * The supervisor opens the virtio-serial port once and keeps it: a second open gives EBUSY, and
+ * closing it throws away what the host has sent.
+ */
+export const kitInitScript = `#!${kitPath}/bin/busybox sh
+b=${kitPath}/bin/busybox
+set -- /run/banger /run/tmpfiles.d /run/systemd/system
+$b mkdir -p "$@"
+$b mkfifo -m 0600 ${handOverFifo} ${stewardFifo}
+# systemd-tmpfiles must not empty /tmp under a running command.
+echo 'q /tmp 1777 root root -' >/run/tmpfiles.d/tmp.conf
+# The kit's ssh server has the port.
+for unit in ssh.service sshd.service ssh.socket sshd.socket; do
+  $b ln -s /dev/null /run/systemd/system/$unit
+done
+
+supervise() {
+  device=
+  for port in /sys/class/virtio-ports/*; do
+    read -r name <"$port/name" && [ "$name" = ${agentPortName} ] && device=/dev/\${port##*/}
+  done
+  if [ -n "$device" ]; then exec 0<>"$device" 1>&0
+  else exec 0</dev/null 1>/dev/null
+  fi
+  # An emulated processor runs made code slower than V8's interpreter, which is translated once.
+  flags=
+  while read -r line; do
+    case $line in "model name"*"QEMU TCG"*) flags=--jitless ;; "") break ;; esac
+  done </proc/cpuinfo
+  delay=1
+  while :; do
+    read -r started rest </proc/uptime
+    DENO_V8_FLAGS=$flags DENO_DIR=/run/banger/deno DENO_NO_UPDATE_CHECK=1 DENO_NO_PROMPT=1 NO_COLOR=1 \\
+      ${agentCommand} 2>/run/banger/agent.log
+    read -r ended rest </proc/uptime
+    [ $((\${ended%.*} - \${started%.*})) -lt 30 ] || delay=1
+    $b sleep $delay
+    [ $delay -ge 30 ] || delay=$((delay * 2))
+  done
+}
+# The agent takes a second to start; what needs no agent is done beside it.
+network() {
+  given=
+  read -r words </proc/cmdline
+  for word in $words; do
+    case $word in ${networkWord}=*) given=\${word#*=} ;; esac
+  done
+  [ -n "$given" ] || return
+  ifs=$IFS
+  IFS=,
+  set -- $given
+  IFS=$ifs
+  $b ip link set lo up
+  # passt learns the guest's MAC address from a frame; without one the guest's kernel would ignore
+  # connections from the host, which come to no address of its own.
+  echo 1 >/proc/sys/net/ipv4/conf/all/arp_notify
+  for device in /sys/class/net/*; do
+    read -r mac <"$device/address"
+    [ "$mac" = "$1" ] || continue
+    name=\${device##*/}
+    $b ip addr add "$2" dev "$name" && $b ip link set "$name" up &&
+      $b ip route replace default via "$3" dev "$name" && echo "$given" >${networkFile}
+  done
+}
+steward() {
+  # One descriptor for both lines: the second may have come already.
+  exec 0<>${stewardFifo}
+  read -r clock
+  case $clock in @*) $b date -s "$clock" ;; esac
+  read -r line
+  $b rm ${stewardFifo}
+  exec 0</dev/null
+  $b mkdir -p -m 0755 /run/sshd
+  # What the host waits for next comes first.
+  $b sleep 0.4
+  OPENSSL_CONF=/dev/null ${kitPath}/sbin/sshd -f ${kitPath}/etc/sshd_config
+}
+supervise &
+network >/dev/null 2>&1 &
+steward </dev/null >/dev/null 2>&1 &
+read -r -t ${handOverS} line <>${handOverFifo}
+$b rm ${handOverFifo}
+
+for init in /sbin/init /usr/lib/systemd/systemd /lib/systemd/systemd /etc/init /bin/init; do
+  [ -x $init ] && exec $init
+done
+
+finish() {
+  trap '' TERM USR1 USR2
+  $b kill -TERM -1
+  $b sleep 0.3
+  $b kill -KILL -1
+  $b sync
+  $b mount -o remount,ro /
+  $b $1 -f
+}
+trap 'finish reboot' TERM
+trap 'finish poweroff' USR1 USR2
+while :; do
+  $b sleep 86400 &
+  wait $!
+done
+`;

@@ -1,0 +1,2 @@
+/** The login user of every guest. */
+export const guestUser = "root";

@@ -1,0 +1,42 @@
+/** An image as the store holds it: immutable once published. */
+export interface ImageRecord {
+  readonly name: string;
+  /** `sha256:…` over the recipe and the contents' sources; names the directory. */
+  readonly digest: string;
+  /** Where it came from, such as `debian-archive:bookworm`. */
+  readonly source: string;
+  readonly arch: "x86_64" | "aarch64";
+  /** Kernel that a VM of this image boots unless told otherwise. */
+  readonly kernel: string;
+  /** Size of the root file system as the guest sees it, in bytes. */
+  readonly virtualBytes: number;
+  /** What it really takes on the host's disk, in bytes. */
+  readonly diskBytes: number;
+  readonly createdAtMs: number;
+  readonly managed: boolean;
+  /** Absolute path of the raw ext4 file. */
+  readonly rootfsPath: string;
+}
+
+/** A kernel with what it needs to boot. */
+export interface KernelRecord {
+  readonly name: string;
+  readonly digest: string;
+  /** `uname -r` of it. */
+  readonly version: string;
+  readonly source: string;
+  readonly arch: "x86_64" | "aarch64";
+  readonly createdAtMs: number;
+  readonly diskBytes: number;
+  /** Absolute paths; initrd and modules may be absent. */
+  readonly vmlinuxPath: string;
+  readonly initrdPath: string | null;
+  readonly modulesPath: string | null;
+  readonly probeInitrdPath: string | null;
+}
+
+/** States of an operation. The last three are final. */
+export const operationStates = ["running", "succeeded", "failed", "cancelled"] as const;
+
+/** One of {@linkcode operationStates}. */
+export type OperationState = typeof operationStates[number];

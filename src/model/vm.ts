@@ -1,0 +1,64 @@
+import type { VmId } from "./ids.ts";
+
+/** States of a VM. Only the VM service changes them; `failed` keeps the reason beside it. */
+export const vmStates = [
+  "created",
+  "starting",
+  "running",
+  "stopping",
+  "stopped",
+  "failed",
+  "deleting",
+] as const;
+
+/** One of {@linkcode vmStates}. */
+export type VmState = typeof vmStates[number];
+
+/** Bounds of what a user may ask for; the CLI's help names them. */
+export const vmLimits = {
+  cpus: { lowest: 1, highest: 64 },
+  memoryMib: { lowest: 256, highest: 1024 * 1024 },
+  diskBytes: { lowest: 64 * 1024 ** 2, highest: 16 * 1024 ** 4 },
+} as const;
+
+/** What a user asks for when creating a VM, with every default filled in. */
+export interface VmConfig {
+  readonly name: string;
+  readonly image: string;
+  readonly kernel: string;
+  readonly cpus: number;
+  readonly memoryMib: number;
+  /** Size of the system disk in bytes; never below the image's. */
+  readonly diskBytes: number;
+}
+
+/** A VM as the store holds it. Times are milliseconds since the epoch. */
+export interface VmRecord {
+  readonly id: VmId;
+  readonly config: VmConfig;
+  readonly state: VmState;
+  /** Why it is `failed`; `null` otherwise. */
+  readonly failure: string | null;
+  /** Deleted as soon as its client goes away or the daemon starts again. */
+  readonly ephemeral: boolean;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  /** Facts of the present or last start. */
+  readonly runtime: VmRuntime | null;
+  /** Directory name of the workspace below the login user's home; `null` without one. */
+  readonly workspace: string | null;
+  readonly imageDigest: string;
+  readonly kernelDigest: string;
+}
+
+/** Facts of one start of a VM. */
+export interface VmRuntime {
+  readonly vmm: "qemu" | "firecracker";
+  readonly accelerator: "kvm" | "tcg";
+  /** Port on 127.0.0.1 that leads to the guest's ssh server; `null` without a network. */
+  readonly sshPort: number | null;
+  /** Port on 127.0.0.1 that leads to the agent's bulk port. */
+  readonly bulkPort: number | null;
+  /** From the start request until the agent answered, in milliseconds. */
+  readonly readyAfterMs: number;
+}

@@ -1,0 +1,86 @@
+import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
+import { BangerError } from "../../model/errors.ts";
+import type { StageReporter } from "../../model/stages.ts";
+import type { VmRecord } from "../../model/vm.ts";
+import { imageRecipes } from "./catalog.ts";
+import { ensureImage, ensureKernel } from "./ensure.ts";
+import { ensureKit } from "./ensure_kit.ts";
+import type { ImageServiceParts } from "./image_service.ts";
+
+/** Everything that a VM boots from. */
+export interface WholeBootSet {
+  readonly image: ImageRecord;
+  readonly kernel: KernelRecord;
+  /** The guest kit's disk. */
+  readonly kitPath: string;
+}
+
+/**
+ * The boot set of a new VM; what is missing is pulled, all at once. `kernel` `null` takes the
+ * image's own. When one pull fails the others stop.
+ *
+ * @throws BangerError `not_found`, and what the pulls throw
+ */
+export async function ensureBootSet(
+  parts: ImageServiceParts,
+  image: string,
+  kernel: string | null,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<WholeBootSet> {
+  const kernelName = kernel ?? parts.images.find(image)?.kernel ??
+    (Object.hasOwn(imageRecipes, image) ? imageRecipes[image]?.kernel : undefined);
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+  const watched = async <T>(pull: Promise<T>) => {
+    try {
+      return await pull;
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  };
+  const imagePull = watched(ensureImage(parts, image, reporter, either));
+  const kernelPull = watched(
+    kernelName === undefined
+      ? imagePull.then((it) => ensureKernel(parts, it.kernel, reporter, either))
+      : ensureKernel(parts, kernelName, reporter, either),
+  );
+  const kitPull = watched(ensureKit(parts, reporter, either));
+  // All have ended, and cleaned up, before the answer.
+  await Promise.allSettled([imagePull, kernelPull, kitPull]);
+  signal.throwIfAborted();
+  if (failed.signal.aborted) throw failed.signal.reason;
+  return { image: await imagePull, kernel: await kernelPull, kitPath: await kitPull };
+}
+
+/**
+ * The boot set that an existing VM was made with, and this installation's kit (of which the last one
+ * that was built is good enough to start it).
+ *
+ * @throws BangerError `precondition` when a part is gone
+ */
+export async function findBootSet(
+  parts: ImageServiceParts,
+  vm: Pick<VmRecord, "config" | "imageDigest" | "kernelDigest">,
+): Promise<WholeBootSet> {
+  const image = parts.images.findByDigest(vm.imageDigest);
+  if (image === undefined) throw gone(vm, "image", vm.config.image);
+  const kernel = parts.kernels.findByDigest(vm.kernelDigest);
+  if (kernel === undefined) throw gone(vm, "kernel", vm.config.kernel);
+  const silent: StageReporter = { stage: (_, body) => body(() => {}), notice: () => {} };
+  const kitPath = await ensureKit(parts, silent, new AbortController().signal);
+  return { image, kernel, kitPath };
+}
+
+function gone(
+  vm: Pick<VmRecord, "config">,
+  noun: "image" | "kernel",
+  name: string,
+): BangerError {
+  return new BangerError(
+    "precondition",
+    `Cannot start VM "${vm.config.name}": the ${noun} "${name}" that it was made from is gone`,
+    { hint: `banger vm delete ${vm.config.name}` },
+  );
+}

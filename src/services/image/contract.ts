@@ -1,0 +1,103 @@
+/**
+ * The image service: images, kernels and the guest kit, from their sources to the disk and the
+ * store, and the boot sets made of them.
+ *
+ * Owns: what can be pulled, sharing of pulls under way, publication, removal of what is unused.
+ * Declares what it needs from others in this file; must not import another service, the daemon or a
+ * capability.
+ */
+import type { BuildOptions, BuiltImage } from "../../images/debian_image.ts";
+import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
+import type { StageReporter } from "../../model/stages.ts";
+import type { VmRecord } from "../../model/vm.ts";
+import type { Paths } from "../../paths/paths.ts";
+import type { Locks } from "../../sync/locks.ts";
+
+/** The store's rows of one sort of artefact, as `src/store` has them. */
+export interface ArtefactStore<T> {
+  /** The current ones. */
+  list(): T[];
+  /** Those that a newer one of the same name has replaced. */
+  listSuperseded(): T[];
+  /** The current one of `name`. */
+  find(name: string): T | undefined;
+  /** Any one with this digest. */
+  findByDigest(digest: string): T | undefined;
+  /** Makes it the current one of its name. */
+  publish(record: T): void;
+  delete(name: string, digest: string): boolean;
+}
+
+/** Who uses what. */
+export interface VmUses {
+  list(): readonly Pick<VmRecord, "config" | "imageDigest" | "kernelDigest">[];
+}
+
+/** A kernel as its source leaves it in a staging directory: file names in there. */
+export interface StagedKernel {
+  readonly version: string;
+  /** `sha256:…` over everything it was made of. */
+  readonly digest: string;
+  readonly vmlinux: string;
+  readonly initrd: string | null;
+  readonly modules: string | null;
+  readonly probeInitrd: string | null;
+}
+
+/** A guest kit as its builder leaves it in a staging directory. */
+export interface StagedKit {
+  /** File name in there; unique for its content. */
+  readonly file: string;
+}
+
+/** What a source is given. */
+export interface SourceContext {
+  /** Fresh private directory for everything that is made. */
+  readonly stagingDir: string;
+  readonly mirror: string;
+  readonly reporter: StageReporter;
+  readonly signal: AbortSignal;
+}
+
+/** Where kernels come from. */
+export interface KernelSource {
+  /** Names that can be pulled, and the suite of the Debian archive that each is in. */
+  readonly names: Readonly<Record<string, { readonly suite: string }>>;
+  /** Changes when the same package would give other files; see `ensure_kernel.ts`. */
+  revision(): Promise<string>;
+  pull(name: string, context: SourceContext): Promise<StagedKernel>;
+}
+
+/** Where the guest kit comes from. */
+export interface KitSource {
+  /** Suite of the Debian archive that its packages are in. */
+  readonly suite: string;
+  /** Changes when the kit's own inputs do; cheap. */
+  key(): Promise<string>;
+  build(context: SourceContext): Promise<StagedKit>;
+}
+
+/** What the service is made of; given by the composition root. */
+export interface ImageServiceDeps {
+  readonly images: ArtefactStore<ImageRecord>;
+  readonly kernels: ArtefactStore<KernelRecord>;
+  readonly vms: VmUses;
+  readonly locks: Pick<Locks, "hold">;
+  readonly paths: Pick<
+    Paths,
+    "stagingDir" | "imagesDir" | "kernelsDir" | "kitsDir" | "downloadsDir" | "artefactDir"
+  >;
+  readonly uid: number;
+  readonly arch: "x86_64" | "aarch64";
+  readonly now: () => number;
+  readonly newUuid: () => string;
+  /** Address of the Debian archive that has `suite`. @throws BangerError `precondition` */
+  readonly mirror: (suite: string) => Promise<string>;
+  /** Path of the Debian archive's keyring. */
+  readonly keyring: string;
+  /** `http_proxy`, `https_proxy`, `no_proxy` as far as they are set. */
+  readonly proxyEnv: Readonly<Record<string, string>>;
+  readonly buildImage: (options: BuildOptions) => Promise<BuiltImage>;
+  readonly kernelSource: KernelSource;
+  readonly kitSource: KitSource;
+}

@@ -1,0 +1,114 @@
+import type { ImageView, KernelView } from "../../api/artefacts.ts";
+import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
+import type { StageReporter } from "../../model/stages.ts";
+import type { VmRecord } from "../../model/vm.ts";
+import { ensureBootSet, findBootSet, type WholeBootSet } from "./boot_sets.ts";
+import { pullImage, pullKernel } from "./pull.ts";
+import type { ImageServiceDeps } from "./contract.ts";
+import { deleteImage, deleteKernel } from "./delete.ts";
+import { ensureKit } from "./ensure_kit.ts";
+import { ensureImage, ensureKernel } from "./ensure.ts";
+import { SharedPulls } from "./shared_pulls.ts";
+import { tidy } from "./tidy.ts";
+import { listImages, listKernels, showImage, showKernel } from "./views.ts";
+
+/** What the verbs share: the dependencies and the pulls under way. */
+export interface ImageServiceParts extends ImageServiceDeps {
+  readonly imagePulls: SharedPulls<ImageRecord>;
+  readonly kernelPulls: SharedPulls<KernelRecord>;
+  readonly kitPulls: SharedPulls<string>;
+}
+
+/**
+ * Images, kernels and the guest kit. Takes only the `image_ops` lock, and only to publish and to
+ * delete; callers hold no lock of that rank.
+ */
+export class ImageService {
+  readonly #parts: ImageServiceParts;
+
+  constructor(deps: ImageServiceDeps) {
+    this.#parts = {
+      ...deps,
+      imagePulls: new SharedPulls(),
+      kernelPulls: new SharedPulls(),
+      kitPulls: new SharedPulls(),
+    };
+  }
+
+  /** See {@linkcode pullImage}. */
+  pullImage(
+    name: string,
+    options: { readonly refresh: boolean },
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<ImageRecord> {
+    return options.refresh
+      ? pullImage(this.#parts, name, reporter, signal)
+      : ensureImage(this.#parts, name, reporter, signal);
+  }
+
+  /** See {@linkcode pullKernel}. */
+  pullKernel(
+    name: string,
+    options: { readonly refresh: boolean },
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<KernelRecord> {
+    return options.refresh
+      ? pullKernel(this.#parts, name, reporter, signal)
+      : ensureKernel(this.#parts, name, reporter, signal);
+  }
+
+  /** Path of the guest kit's disk; see {@linkcode ensureKit}. */
+  ensureKit(reporter: StageReporter, signal: AbortSignal): Promise<string> {
+    return ensureKit(this.#parts, reporter, signal);
+  }
+
+  /** The `BootSetSource` of the VM service: {@linkcode ensureBootSet}. */
+  ensure(
+    image: string,
+    kernel: string | null,
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<WholeBootSet> {
+    return ensureBootSet(this.#parts, image, kernel, reporter, signal);
+  }
+
+  /** The `BootSetSource` of the VM service: {@linkcode findBootSet}. */
+  find(vm: Pick<VmRecord, "config" | "imageDigest" | "kernelDigest">): Promise<WholeBootSet> {
+    return findBootSet(this.#parts, vm);
+  }
+
+  listImages(): ImageView[] {
+    return listImages(this.#parts);
+  }
+
+  /** @throws BangerError `not_found` */
+  showImage(name: string): ImageView {
+    return showImage(this.#parts, name);
+  }
+
+  /** See {@linkcode deleteImage}. */
+  deleteImage(name: string, signal: AbortSignal): Promise<void> {
+    return deleteImage(this.#parts, name, signal);
+  }
+
+  listKernels(): KernelView[] {
+    return listKernels(this.#parts);
+  }
+
+  /** @throws BangerError `not_found` */
+  showKernel(name: string): KernelView {
+    return showKernel(this.#parts, name);
+  }
+
+  /** See {@linkcode deleteKernel}. */
+  deleteKernel(name: string, signal: AbortSignal): Promise<void> {
+    return deleteKernel(this.#parts, name, signal);
+  }
+
+  /** See {@linkcode tidy}: once at the daemon's start, before the first request. */
+  tidy(): Promise<void> {
+    return tidy(this.#parts);
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * The VM service: lifecycle of VMs (create, start, stop, delete, show, logs, exec, reconcile).
+ *
+ * Owns the VM state machine, the live machines and their agent sessions. Declares what it needs
+ * from others in this file; must not import another service, the daemon or a capability.
+ */
+import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
+import type { VmId } from "../../model/ids.ts";
+import type { StageReporter } from "../../model/stages.ts";
+import type { VmRecord } from "../../model/vm.ts";
+import type { Accelerator, DiskSpec, Machine } from "../../vmm/contract.ts";
+import type { VmPaths } from "../../paths/paths.ts";
+import type { AgentSession } from "../../guest/agent_session.ts";
+
+/** Everything that a VM boots from. */
+export interface BootSet {
+  readonly image: ImageRecord;
+  readonly kernel: KernelRecord;
+  /** The guest kit's disk. */
+  readonly kitPath: string;
+}
+
+/** The guest's network as the network step set it up. */
+export interface GuestNetwork {
+  readonly socketPath: string;
+  readonly mac: string;
+  readonly address: string;
+  readonly gateway: string;
+  readonly dns: readonly string[];
+  readonly sshPort: number;
+  readonly bulkPort: number;
+}
+
+/** What the steps of one start gather; each field is set by the step named beside it. */
+export interface StartFacts {
+  /** `system_disk` */
+  readonly disks: DiskSpec[];
+  /** `network` */
+  network: GuestNetwork | null;
+  /** `machine` */
+  machine: Machine | null;
+  /** `machine` */
+  accelerator: Accelerator | null;
+  /** `agent` */
+  session: AgentSession | null;
+}
+
+/** What a step gets. */
+export interface StepContext {
+  readonly vm: VmRecord;
+  readonly paths: VmPaths;
+  readonly bootSet: BootSet;
+  readonly facts: StartFacts;
+  readonly gitIdentity: { readonly name: string; readonly email: string } | null;
+  readonly reporter: StageReporter;
+  readonly signal: AbortSignal;
+}
+
+/** One thing that is missing on this host, with the command that mends it. */
+export interface Missing {
+  readonly what: string;
+  readonly hint: string;
+}
+
+/**
+ * One capability of a VM, as hooks. A step starts as soon as all in `dependsOn` have started;
+ * teardown runs in reverse order. Hooks hold the VM's lock of their caller and take none themselves.
+ */
+export interface StartStep {
+  readonly name: string;
+  readonly dependsOn: readonly string[];
+  /** Everything that is missing for it here; changes nothing. */
+  preflight?(): Promise<readonly Missing[]>;
+  /** Makes what lives as long as the VM. Idempotent. */
+  prepare?(context: StepContext): Promise<void>;
+  /** Makes what lives as long as the run. */
+  start?(context: StepContext): Promise<void>;
+  /** Undoes `start`; must succeed when it never ran or ran halfway. */
+  stop?(vm: VmId, paths: VmPaths): Promise<void>;
+  /** Undoes `prepare`; likewise. */
+  cleanup?(vm: VmId, paths: VmPaths): Promise<void>;
+}
+
+/** The store's VM repository, as far as this service needs it. */
+export interface VmStore {
+  list(): VmRecord[];
+  find(id: VmId): VmRecord | undefined;
+  findByName(name: string): VmRecord | undefined;
+  /** By name, id or unique prefix of an id. @throws BangerError `not_found`, `invalid` */
+  resolve(ref: string): VmRecord;
+  /** @throws BangerError `conflict` when the name is taken */
+  insert(vm: VmRecord): void;
+  /** Answers the row as it is now. @throws BangerError `not_found` */
+  update(id: VmId, changes: Partial<Omit<VmRecord, "id" | "createdAtMs">>): VmRecord;
+  delete(id: VmId): boolean;
+}
+
+/** Where boot sets come from; pulls on a miss. */
+export interface BootSetSource {
+  ensure(
+    image: string,
+    kernel: string | null,
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<BootSet>;
+  /** The boot set of an existing VM, by the digests recorded with it. */
+  find(vm: VmRecord): Promise<BootSet>;
+}

@@ -1,0 +1,131 @@
+import { BangerError } from "../../model/errors.ts";
+import { newId, type VmId } from "../../model/ids.ts";
+import type { StageReporter } from "../../model/stages.ts";
+import { type VmConfig, vmLimits, type VmRecord } from "../../model/vm.ts";
+import type { BootSet, StepContext } from "./contract.ts";
+import { freeName } from "./free_name.ts";
+import { bringUp, emptyFacts } from "./start.ts";
+import { cleanupAll, preflight, prepareAll } from "./steps.ts";
+import type { VmServiceDeps } from "./vm_service.ts";
+
+/** What was asked for; `null` takes the default. */
+export interface CreateRequest {
+  readonly name: string | null;
+  readonly image: string | null;
+  readonly kernel: string | null;
+  readonly cpus: number | null;
+  readonly memoryMib: number | null;
+  readonly diskBytes: number | null;
+  readonly workspace: string | null;
+  readonly ephemeral: boolean;
+  readonly start: boolean;
+  readonly gitIdentity: { readonly name: string; readonly email: string } | null;
+  /** Told the id as soon as the row exists, so that a lease can be tied to it. */
+  readonly onReserved?: (id: VmId) => void;
+}
+
+/**
+ * Creates a VM: preflight → boot set (pulled on a miss) → row → steps. Cancelled, or failed before
+ * its machine ran, nothing of it is left; failed later, a VM that is not ephemeral stays as
+ * `failed`, with its console to read. Until it is done its row is ephemeral: when the daemon dies
+ * on the way, the next one removes what there is.
+ */
+export async function createVm(
+  deps: VmServiceDeps,
+  request: CreateRequest,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<VmRecord> {
+  // Asked for early so that a taken name costs no download; asked again under the lock.
+  if (request.name !== null) checkFree(deps, request.name);
+  const image = request.image ?? deps.defaults.image;
+  const kernel = request.kernel ?? deps.defaults.kernel;
+  await preflight(deps.steps);
+  const bootSet = await deps.bootSets.ensure(image, kernel, reporter, signal);
+  const diskBytes = diskSize(request.diskBytes ?? deps.defaults.diskBytes, bootSet);
+  const vm = await deps.locks.create(signal, () =>
+    Promise.resolve(insertRow(deps, request, {
+      image: bootSet.image.name,
+      kernel: bootSet.kernel.name,
+      cpus: request.cpus ?? deps.defaults.cpus,
+      memoryMib: request.memoryMib ?? deps.defaults.memoryMib,
+      diskBytes,
+    }, bootSet)));
+  request.onReserved?.(vm.id);
+  return await deps.locks.vm(vm.id, signal, async () => {
+    const context: StepContext = {
+      vm,
+      paths: deps.paths(vm.id),
+      bootSet,
+      facts: emptyFacts(),
+      gitIdentity: request.gitIdentity,
+      reporter,
+      signal,
+    };
+    try {
+      if (request.start) await bringUp(deps, context);
+      else await prepareAll(deps.steps, context);
+      return keep(deps, vm.id, request);
+    } catch (error) {
+      const machineRan = context.facts.machine !== null;
+      if (signal.aborted || request.ephemeral || !machineRan) await rollBack(deps, vm.id);
+      else keep(deps, vm.id, request);
+      throw error;
+    }
+  });
+}
+
+function checkFree(deps: VmServiceDeps, name: string): void {
+  if (deps.store.findByName(name) !== undefined) {
+    throw new BangerError("conflict", `Cannot create VM "${name}": the name is taken`, {
+      hint: `banger vm delete ${name}, or choose another name with --name`,
+    });
+  }
+}
+
+function diskSize(asked: number | null, bootSet: BootSet): number {
+  const least = Math.max(bootSet.image.virtualBytes, vmLimits.diskBytes.lowest);
+  if (asked === null) return least;
+  if (asked >= bootSet.image.virtualBytes) return asked;
+  const gib = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(2).replace(/\.?0+$/, "")} GiB`;
+  throw new BangerError(
+    "invalid",
+    `Cannot use a disk of ${gib(asked)}: image "${bootSet.image.name}" needs ${gib(least)}`,
+    { hint: `Leave --disk out, or give at least ${Math.ceil(least / 1024 ** 3)}G (it is sparse)` },
+  );
+}
+
+function insertRow(
+  deps: VmServiceDeps,
+  request: CreateRequest,
+  config: Omit<VmConfig, "name">,
+  bootSet: BootSet,
+): VmRecord {
+  const taken = new Set(deps.store.list().map((vm) => vm.config.name));
+  if (request.name !== null) checkFree(deps, request.name);
+  const vm: VmRecord = {
+    id: newId<VmId>(),
+    config: { ...config, name: request.name ?? freeName(request.workspace, taken) },
+    state: request.start ? "starting" : "created",
+    failure: null,
+    ephemeral: true,
+    createdAtMs: deps.now(),
+    startedAtMs: null,
+    runtime: null,
+    workspace: request.workspace,
+    imageDigest: bootSet.image.digest,
+    kernelDigest: bootSet.kernel.digest,
+  };
+  deps.store.insert(vm);
+  return vm;
+}
+
+/** From now on it is what was asked for. */
+function keep(deps: VmServiceDeps, id: VmId, { ephemeral }: CreateRequest): VmRecord {
+  return deps.store.update(id, { ephemeral });
+}
+
+async function rollBack(deps: VmServiceDeps, id: VmId): Promise<void> {
+  await cleanupAll(deps.steps, id, deps.paths(id));
+  deps.store.delete(id);
+}

@@ -1,0 +1,38 @@
+import { BangerError } from "../../model/errors.ts";
+import type { VmId } from "../../model/ids.ts";
+import type { StageReporter } from "../../model/stages.ts";
+import { requireVm } from "./start.ts";
+import { cleanupAll } from "./steps.ts";
+import { bringDown } from "./stop.ts";
+import type { VmServiceDeps } from "./vm_service.ts";
+
+/**
+ * Deletes a VM and everything it owns. Takes vmLock[id]. The intent is stored first, so that a
+ * deletion that was cut off is carried on at the next start of the daemon.
+ *
+ * @throws BangerError `conflict` while it runs, unless `force`; `not_found`
+ */
+export async function deleteVm(
+  deps: VmServiceDeps,
+  id: VmId,
+  force: boolean,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<void> {
+  await deps.locks.vm(id, signal, async () => {
+    const vm = requireVm(deps, id, "delete");
+    const runs = vm.state === "running" || vm.state === "starting" || vm.state === "stopping";
+    if (runs && !force) {
+      throw new BangerError("conflict", `Cannot delete VM "${vm.config.name}": it is ${vm.state}`, {
+        hint:
+          `banger vm stop ${vm.config.name} first, or banger vm delete --force ${vm.config.name}`,
+      });
+    }
+    deps.store.update(id, { state: "deleting" });
+    await bringDown(deps, id, { force: true, timeoutMs: 0 }, reporter, signal);
+    await reporter.stage({ id: "vm.cleanup", title: "Removing the VM's files" }, async () => {
+      await cleanupAll(deps.steps, id, deps.paths(id));
+    });
+    deps.store.delete(id);
+  });
+}

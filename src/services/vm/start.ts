@@ -1,0 +1,95 @@
+import { BangerError, reasonOf } from "../../model/errors.ts";
+import type { VmId } from "../../model/ids.ts";
+import type { StageReporter } from "../../model/stages.ts";
+import type { VmRecord } from "../../model/vm.ts";
+import type { StartFacts, StepContext } from "./contract.ts";
+import { preflight, startAll } from "./steps.ts";
+import type { VmServiceDeps } from "./vm_service.ts";
+import { watchMachine } from "./watch.ts";
+
+/** Facts before any step ran. */
+export function emptyFacts(): StartFacts {
+  return { disks: [], network: null, machine: null, accelerator: null, session: null };
+}
+
+/**
+ * Starts a VM that exists. Takes vmLock[id]. A running VM stays as it is.
+ *
+ * @throws BangerError `not_found`, `precondition`, `timeout` (the guest never became ready)
+ */
+export async function startVm(
+  deps: VmServiceDeps,
+  id: VmId,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<VmRecord> {
+  return await deps.locks.vm(id, signal, async () => {
+    const vm = requireVm(deps, id, "start");
+    if (vm.state === "running" && deps.live.get(id) !== undefined) return vm;
+    if (vm.state === "deleting") {
+      throw new BangerError(
+        "conflict",
+        `Cannot start VM "${vm.config.name}": it is being deleted`,
+      );
+    }
+    const bootSet = await deps.bootSets.find(vm);
+    await preflight(deps.steps);
+    deps.store.update(id, { state: "starting", failure: null });
+    return await bringUp(deps, {
+      vm,
+      paths: deps.paths(id),
+      bootSet,
+      facts: emptyFacts(),
+      gitIdentity: null,
+      reporter,
+      signal,
+    });
+  });
+}
+
+/**
+ * Runs all steps and records the VM as running, or as stopped or failed when they did not succeed.
+ * The caller holds vmLock[id] and has stored the state `starting`.
+ */
+export async function bringUp(deps: VmServiceDeps, context: StepContext): Promise<VmRecord> {
+  const { vm, facts } = context;
+  const begun = performance.now();
+  try {
+    await startAll(deps.steps, context);
+    const { machine, session, accelerator } = facts;
+    if (machine === null || session === null || accelerator === null) {
+      throw new Error("the start steps made no machine or no session");
+    }
+    deps.live.set(vm.id, { machine, session, raw: null });
+    const running = deps.store.update(vm.id, {
+      state: "running",
+      failure: null,
+      startedAtMs: deps.now(),
+      runtime: {
+        vmm: "qemu",
+        accelerator,
+        sshPort: facts.network?.sshPort ?? null,
+        bulkPort: facts.network?.bulkPort ?? null,
+        readyAfterMs: Math.round(performance.now() - begun),
+      },
+    });
+    watchMachine(deps, vm.id, machine);
+    return running;
+  } catch (error) {
+    // Nothing runs any more: startAll has undone what it did.
+    deps.live.drop(vm.id);
+    const cancelled = context.signal.aborted;
+    deps.store.update(vm.id, {
+      state: cancelled ? (vm.startedAtMs === null ? "created" : "stopped") : "failed",
+      failure: cancelled ? null : reasonOf(error),
+    });
+    throw error;
+  }
+}
+
+/** @throws BangerError `not_found` */
+export function requireVm(deps: VmServiceDeps, id: VmId, verb: string): VmRecord {
+  const vm = deps.store.find(id);
+  if (vm !== undefined) return vm;
+  throw new BangerError("not_found", `Cannot ${verb} VM "${id}": it was deleted meanwhile`);
+}

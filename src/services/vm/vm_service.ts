@@ -1,0 +1,146 @@
+import { BangerError, reasonOf } from "../../model/errors.ts";
+import type { VmId } from "../../model/ids.ts";
+import type { StageReporter } from "../../model/stages.ts";
+import type { VmConfig, VmRecord } from "../../model/vm.ts";
+import type { VmPaths } from "../../paths/paths.ts";
+import type { BootSetSource, StartStep, VmStore } from "./contract.ts";
+import { type CreateRequest, createVm } from "./create.ts";
+import { deleteVm } from "./delete.ts";
+import type { LiveVm } from "./live.ts";
+import type { LiveTable } from "./live.ts";
+import { reconcileAll, type ReconcileDeps } from "./reconcile.ts";
+import { startVm } from "./start.ts";
+import { checkSteps } from "./steps.ts";
+import { type StopRequest, stopVm } from "./stop.ts";
+
+/** What a user may leave out when creating a VM. */
+export interface VmDefaults extends Omit<VmConfig, "name" | "kernel" | "diskBytes"> {
+  /** `null`: the image says. */
+  readonly kernel: string | null;
+  /** `null`: the image's size. */
+  readonly diskBytes: number | null;
+}
+
+/** Locks as `docs/architecture.md` ranks them. */
+export interface VmLocks {
+  /** vmLock[id]: held over a whole start, stop or delete. */
+  vm<T>(id: VmId, signal: AbortSignal, body: () => Promise<T>): Promise<T>;
+  /** createVmLock: name still free, insert the row; nothing slow. */
+  create<T>(signal: AbortSignal, body: () => Promise<T>): Promise<T>;
+}
+
+/** What the composition root gives. */
+export interface VmServiceDeps extends ReconcileDeps {
+  readonly store: VmStore;
+  readonly locks: VmLocks;
+  readonly bootSets: BootSetSource;
+  readonly steps: readonly StartStep[];
+  readonly live: LiveTable;
+  readonly defaults: VmDefaults;
+  readonly paths: (id: VmId) => VmPaths;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly log: { info(text: string): void; warn(text: string): void };
+}
+
+/** Verbs on VMs; each is one file. References are names, ids or unique prefixes of ids. */
+export class VmService {
+  readonly #deps: VmServiceDeps;
+
+  constructor(deps: VmServiceDeps) {
+    checkSteps(deps.steps);
+    this.#deps = deps;
+  }
+
+  /** All VMs, oldest first. */
+  list(): VmRecord[] {
+    return this.#deps.store.list();
+  }
+
+  /** @throws BangerError `not_found`, `invalid` when the prefix is not unique */
+  find(ref: string): VmRecord {
+    return this.#deps.store.resolve(ref);
+  }
+
+  /** Creates and, when asked, starts a VM. Unwinds fully when cancelled. */
+  create(request: CreateRequest, reporter: StageReporter, signal: AbortSignal): Promise<VmRecord> {
+    return createVm(this.#deps, request, reporter, signal);
+  }
+
+  /** Starts a stopped VM; a running one stays as it is. */
+  start(ref: string, reporter: StageReporter, signal: AbortSignal): Promise<VmRecord> {
+    return startVm(this.#deps, this.find(ref).id, reporter, signal);
+  }
+
+  /** Stops a running VM; a stopped one stays as it is. */
+  stop(
+    ref: string,
+    request: StopRequest,
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<VmRecord> {
+    return stopVm(this.#deps, this.find(ref).id, request, reporter, signal);
+  }
+
+  /** Deletes a VM and all it owns. */
+  delete(ref: string, force: boolean, reporter: StageReporter, signal: AbortSignal): Promise<void> {
+    return deleteVm(this.#deps, this.find(ref).id, force, reporter, signal);
+  }
+
+  /** Gives up a lease: an ephemeral VM is deleted. Never throws; the log tells what went wrong. */
+  async abandon(id: VmId, reporter: StageReporter): Promise<void> {
+    const vm = this.#deps.store.find(id);
+    if (vm === undefined || !vm.ephemeral) return;
+    try {
+      await deleteVm(this.#deps, id, true, reporter, AbortSignal.timeout(60_000));
+    } catch (error) {
+      if (error instanceof BangerError && error.kind === "not_found") return;
+      this.#deps.log.warn(`abandoned VM ${vm.config.name} stays: ${reasonOf(error)}`);
+    }
+  }
+
+  /** The live side of a running VM. @throws BangerError `precondition` when it does not run */
+  running(ref: string): { readonly vm: VmRecord; readonly live: LiveVm } {
+    const vm = this.find(ref);
+    const live = this.#deps.live.get(vm.id);
+    if (vm.state === "running" && live !== undefined) return { vm, live };
+    throw new BangerError(
+      "precondition",
+      `Cannot reach VM "${vm.config.name}": it is ${vm.state}`,
+      vm.state === "starting" ? {} : { hint: `banger vm start ${vm.config.name}` },
+    );
+  }
+
+  /** The live side of a VM, if it runs. */
+  liveOf(id: VmId): LiveVm | undefined {
+    return this.#deps.live.get(id);
+  }
+
+  /** @throws BangerError `precondition` when the VM has no network */
+  sshPort(vm: VmRecord): number {
+    const port = vm.runtime?.sshPort ?? null;
+    if (port !== null) return port;
+    throw new BangerError(
+      "precondition",
+      `Cannot reach VM "${vm.config.name}" by ssh: no network`,
+      {
+        hint: `banger vm exec ${vm.config.name} -- sh`,
+      },
+    );
+  }
+
+  /** What the VM has on the host. */
+  paths(id: VmId): VmPaths {
+    return this.#deps.paths(id);
+  }
+
+  /** Makes store, processes and directories agree again after a restart of the daemon. */
+  reconcile(reporter: StageReporter, signal: AbortSignal): Promise<void> {
+    return reconcileAll(this.#deps, reporter, signal);
+  }
+
+  /** Lets go of every VM without touching it; the daemon ends. */
+  release(): void {
+    this.#deps.live.releaseAll();
+  }
+}

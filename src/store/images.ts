@@ -1,0 +1,39 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { ImageRecord } from "../model/artefacts.ts";
+import { ArtefactRows } from "./artefact_rows.ts";
+import { integer, oneOf, type Row, text } from "./row.ts";
+
+/** The images' rows. */
+export class Images extends ArtefactRows<ImageRecord> {
+  constructor(db: DatabaseSync) {
+    super(db, { table: "images", noun: "image", toColumns, fromRow });
+  }
+}
+
+function toColumns(image: ImageRecord) {
+  return {
+    source: image.source,
+    arch: image.arch,
+    kernel: image.kernel,
+    virtual_bytes: image.virtualBytes,
+    disk_bytes: image.diskBytes,
+    created_at_ms: image.createdAtMs,
+    managed: image.managed ? 1 : 0,
+    rootfs_path: image.rootfsPath,
+  };
+}
+
+function fromRow(row: Row): ImageRecord {
+  return {
+    name: text(row, "name"),
+    digest: text(row, "digest"),
+    source: text(row, "source"),
+    arch: oneOf(row, "arch", ["x86_64", "aarch64"]),
+    kernel: text(row, "kernel"),
+    virtualBytes: integer(row, "virtual_bytes"),
+    diskBytes: integer(row, "disk_bytes"),
+    createdAtMs: integer(row, "created_at_ms"),
+    managed: integer(row, "managed") === 1,
+    rootfsPath: text(row, "rootfs_path"),
+  };
+}

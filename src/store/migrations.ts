@@ -1,0 +1,78 @@
+/** One step of the store's schema; `version` is `user_version` afterwards. Never edited once released. */
+export interface Migration {
+  readonly version: number;
+  readonly summary: string;
+  readonly sql: string;
+}
+
+/** All steps in order. Times are milliseconds since the epoch, sizes bytes unless named otherwise. */
+export const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    summary: "VMs, images, kernels and operations",
+    sql: `
+      CREATE TABLE vms (
+        id TEXT PRIMARY KEY CHECK (length(id) = 16),
+        name TEXT NOT NULL UNIQUE,
+        image TEXT NOT NULL,
+        image_digest TEXT NOT NULL,
+        kernel TEXT NOT NULL,
+        kernel_digest TEXT NOT NULL,
+        cpus INTEGER NOT NULL,
+        memory_mib INTEGER NOT NULL,
+        disk_bytes INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        failure TEXT,
+        ephemeral INTEGER NOT NULL CHECK (ephemeral IN (0, 1)),
+        workspace TEXT,
+        created_at_ms INTEGER NOT NULL,
+        started_at_ms INTEGER,
+        runtime TEXT
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE images (
+        name TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        current INTEGER NOT NULL CHECK (current IN (0, 1)),
+        source TEXT NOT NULL,
+        arch TEXT NOT NULL,
+        kernel TEXT NOT NULL,
+        virtual_bytes INTEGER NOT NULL,
+        disk_bytes INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        managed INTEGER NOT NULL CHECK (managed IN (0, 1)),
+        rootfs_path TEXT NOT NULL,
+        PRIMARY KEY (name, digest)
+      ) STRICT, WITHOUT ROWID;
+      CREATE UNIQUE INDEX images_current ON images (name) WHERE current = 1;
+      CREATE TABLE kernels (
+        name TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        current INTEGER NOT NULL CHECK (current IN (0, 1)),
+        version TEXT NOT NULL,
+        source TEXT NOT NULL,
+        arch TEXT NOT NULL,
+        disk_bytes INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        vmlinux_path TEXT NOT NULL,
+        initrd_path TEXT,
+        modules_path TEXT,
+        probe_initrd_path TEXT,
+        PRIMARY KEY (name, digest)
+      ) STRICT, WITHOUT ROWID;
+      CREATE UNIQUE INDEX kernels_current ON kernels (name) WHERE current = 1;
+      CREATE TABLE operations (
+        id TEXT PRIMARY KEY CHECK (length(id) = 16),
+        method TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        state TEXT NOT NULL,
+        started_at_ms INTEGER NOT NULL,
+        finished_at_ms INTEGER,
+        stages TEXT NOT NULL,
+        notices TEXT NOT NULL,
+        result TEXT,
+        error TEXT
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX operations_started ON operations (started_at_ms);
+    `,
+  },
+];

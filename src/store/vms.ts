@@ -1,0 +1,184 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { BangerError } from "../model/errors.ts";
+import type { VmId } from "../model/ids.ts";
+import { type VmRecord, type VmRuntime, vmStates } from "../model/vm.ts";
+import { integer, integerOrNull, jsonOrNull, oneOf, type Row, text, textOrNull } from "./row.ts";
+import { toJson } from "./row.ts";
+import { isUniqueViolation, storeFailure } from "./store_failure.ts";
+
+/** What may change in a VM's row after it was inserted. */
+export type VmChanges = Partial<Omit<VmRecord, "id" | "createdAtMs">>;
+
+/** The VMs' rows. The VM service changes one only under its `vm` lock. */
+export class Vms {
+  readonly #insert: StatementSync;
+  readonly #update: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #byId: StatementSync;
+  readonly #byName: StatementSync;
+  readonly #byPrefix: StatementSync;
+  readonly #all: StatementSync;
+  /** Revision at which a row was last written; rows that were not since the start are missing. */
+  readonly #writtenAt = new Map<string, number>();
+  #revision = 0;
+
+  constructor(db: DatabaseSync) {
+    this.#insert = db.prepare(`
+      INSERT INTO vms VALUES (:id, :name, :image, :image_digest, :kernel, :kernel_digest, :cpus,
+        :memory_mib, :disk_bytes, :state, :failure, :ephemeral, :workspace, :created_at_ms,
+        :started_at_ms, :runtime)`);
+    this.#update = db.prepare(`
+      UPDATE vms SET name = :name, image = :image, image_digest = :image_digest,
+        kernel = :kernel, kernel_digest = :kernel_digest, cpus = :cpus, memory_mib = :memory_mib,
+        disk_bytes = :disk_bytes, state = :state, failure = :failure, ephemeral = :ephemeral,
+        workspace = :workspace, created_at_ms = :created_at_ms, started_at_ms = :started_at_ms,
+        runtime = :runtime WHERE id = :id`);
+    this.#delete = db.prepare("DELETE FROM vms WHERE id = ?");
+    this.#byId = db.prepare("SELECT * FROM vms WHERE id = ?");
+    this.#byName = db.prepare("SELECT * FROM vms WHERE name = ?");
+    this.#byPrefix = db.prepare("SELECT * FROM vms WHERE id >= ? AND id < ? LIMIT 2");
+    this.#all = db.prepare("SELECT * FROM vms ORDER BY created_at_ms, id");
+  }
+
+  /** Grows with every change: tells whether something derived from the rows is still right. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The same for one row: 0 for one that has not changed since the store was opened. */
+  revisionOf(id: VmId): number {
+    return this.#writtenAt.get(id) ?? 0;
+  }
+
+  /** @throws BangerError `conflict` when the name is taken */
+  insert(vm: VmRecord): void {
+    this.#write(this.#insert, vm);
+  }
+
+  /**
+   * Changes the row of `id` and answers it as it is now.
+   *
+   * @throws BangerError `not_found`; `conflict` when a new name is taken
+   */
+  update(id: VmId, changes: VmChanges): VmRecord {
+    const vm = { ...this.get(id), ...changes };
+    this.#write(this.#update, vm);
+    return vm;
+  }
+
+  /** Whether there was one. */
+  delete(id: VmId): boolean {
+    this.#revision++;
+    this.#writtenAt.delete(id);
+    try {
+      return this.#delete.run(id).changes !== 0;
+    } catch (cause) {
+      throw storeFailure("change the store", cause);
+    }
+  }
+
+  /** @throws BangerError `not_found` */
+  get(id: VmId): VmRecord {
+    return this.find(id) ?? missing(id);
+  }
+
+  find(id: VmId): VmRecord | undefined {
+    return toVm(this.#byId.get(id));
+  }
+
+  findByName(name: string): VmRecord | undefined {
+    return toVm(this.#byName.get(name));
+  }
+
+  /**
+   * The VM that a user means: by name, by id, or by a unique prefix (4 or more digits) of an id.
+   *
+   * @throws BangerError `not_found`, or `invalid` when the prefix is not unique
+   */
+  resolve(ref: string): VmRecord {
+    const exact = this.findByName(ref);
+    if (exact !== undefined) return exact;
+    if (!/^[0-9a-f]{4,16}$/.test(ref)) return missing(ref);
+    const [first, second] = this.#byPrefix.all(ref, `${ref}g`);
+    if (second !== undefined) {
+      throw new BangerError("invalid", `Cannot find VM "${ref}": several ids start with it`, {
+        hint: "Give more digits, or the name; banger vm list shows both",
+      });
+    }
+    return toVm(first) ?? missing(ref);
+  }
+
+  /** Oldest first. */
+  list(): VmRecord[] {
+    return this.#all.all().map(vmOfRow);
+  }
+
+  /** As {@linkcode list}, one at a time; the store must not be used before the end. */
+  *each(): Iterable<VmRecord> {
+    for (const row of this.#all.iterate()) yield vmOfRow(row);
+  }
+
+  #write(statement: StatementSync, vm: VmRecord): void {
+    this.#writtenAt.set(vm.id, ++this.#revision);
+    try {
+      statement.run({
+        id: vm.id,
+        name: vm.config.name,
+        image: vm.config.image,
+        image_digest: vm.imageDigest,
+        kernel: vm.config.kernel,
+        kernel_digest: vm.kernelDigest,
+        cpus: vm.config.cpus,
+        memory_mib: vm.config.memoryMib,
+        disk_bytes: vm.config.diskBytes,
+        state: vm.state,
+        failure: vm.failure,
+        ephemeral: vm.ephemeral ? 1 : 0,
+        workspace: vm.workspace,
+        created_at_ms: vm.createdAtMs,
+        started_at_ms: vm.startedAtMs,
+        runtime: toJson(vm.runtime),
+      });
+    } catch (cause) {
+      if (!isUniqueViolation(cause)) throw storeFailure("change the store", cause);
+      const name = vm.config.name;
+      throw new BangerError("conflict", `Cannot use VM name "${name}": it is taken`, {
+        hint: `Choose another name, or remove the other one: banger vm delete ${name}`,
+        cause,
+      });
+    }
+  }
+}
+
+function missing(ref: string): never {
+  throw new BangerError("not_found", `Cannot find VM "${ref}": there is none`, {
+    hint: "banger vm list shows all",
+  });
+}
+
+function toVm(row: Row | undefined): VmRecord | undefined {
+  return row === undefined ? undefined : vmOfRow(row);
+}
+
+function vmOfRow(row: Row): VmRecord {
+  return {
+    id: text(row, "id") as VmId,
+    config: {
+      name: text(row, "name"),
+      image: text(row, "image"),
+      kernel: text(row, "kernel"),
+      cpus: integer(row, "cpus"),
+      memoryMib: integer(row, "memory_mib"),
+      diskBytes: integer(row, "disk_bytes"),
+    },
+    state: oneOf(row, "state", vmStates),
+    failure: textOrNull(row, "failure"),
+    ephemeral: integer(row, "ephemeral") === 1,
+    createdAtMs: integer(row, "created_at_ms"),
+    startedAtMs: integerOrNull(row, "started_at_ms"),
+    runtime: jsonOrNull<VmRuntime>(row, "runtime"),
+    workspace: textOrNull(row, "workspace"),
+    imageDigest: text(row, "image_digest"),
+    kernelDigest: text(row, "kernel_digest"),
+  };
+}

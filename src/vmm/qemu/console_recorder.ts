@@ -1,0 +1,55 @@
+import type { GuestLink } from "../contract.ts";
+import type { ConsoleRing } from "./console_ring.ts";
+
+/** How fast a guest may print for long, in bytes a second; a real serial line carries 11,520. */
+const sustainedBytesPerS = 512 * 1024;
+/** How much it may print at once without being slowed down, in bytes. */
+const burstBytes = 1024 * 1024;
+/** Bytes taken from the socket at once. */
+const chunkBytes = 64 * 1024;
+
+/**
+ * Copies a serial console from `link` into `ring` until the VMM hangs up, `signal` aborts or the ring
+ * cannot be written.
+ *
+ * A guest that prints without end is read at a bounded rate; its writes to the console then wait, as they would
+ * for a real line, and cost the host neither disk nor processor time.
+ */
+export async function recordConsole(
+  link: GuestLink,
+  ring: ConsoleRing,
+  signal: AbortSignal,
+): Promise<void> {
+  const buffer = new Uint8Array(chunkBytes);
+  let budget = burstBytes;
+  let refilledAt = performance.now();
+  const onAbort = () => link.close();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    for (;;) {
+      const count = await link.read(buffer);
+      if (count === null) return;
+      await ring.append(buffer.subarray(0, count));
+      const now = performance.now();
+      budget = Math.min(burstBytes, budget + (now - refilledAt) * sustainedBytesPerS / 1000);
+      refilledAt = now;
+      budget -= count;
+      if (budget < 0) await pause(-budget / sustainedBytesPerS * 1000, signal);
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    link.close();
+    ring.close();
+  }
+}
+
+async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, delayMs);
+  const onAbort = () => resolve();
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) resolve();
+  await promise;
+  clearTimeout(timer);
+  signal.removeEventListener("abort", onAbort);
+}

@@ -1,0 +1,164 @@
+/**
+ * What host and guest say to each other over the agent link: the only code they share.
+ *
+ * Imports nothing. Frames are in `frame.ts`, the multiplexer in `mux.ts`. Everything that a guest
+ * sends is untrusted: the host decodes it with bounds and treats it as data.
+ */
+
+/** Protocol versions this build speaks, lowest and highest; the highest common one is used. */
+export const protocolVersions = { lowest: 1, highest: 1 } as const;
+
+/** Longest control message (JSON), in bytes. */
+export const maxControlBytes = 64 * 1024;
+
+/** The name of the virtio-serial port (`/dev/virtio-ports/NAME`, sysfs attribute `name`). */
+export const agentPortName = "banger.agent.0";
+
+/**
+ * Guest port of raw connections (`raw.ts`), over TCP and vsock. Below 1024, so that no ordinary user
+ * of the guest can listen on it.
+ */
+export const agentRawPort = 1022;
+
+/** Guest TCP port of the kit's ssh server. */
+export const sshPort = 22;
+
+/** Where the guest kit is mounted in every guest. */
+export const kitPath = "/.banger";
+
+/** Pipe of the guest: a line in it tells the kit's init to go on with the image's own init. */
+export const handOverFifo = "/run/banger/hand-over";
+
+/**
+ * Word of the kernel command line with `MAC,ADDRESS/PREFIX,GATEWAY`, by which the kit's init sets
+ * up the network while the agent starts. Nothing in it is secret; the identity says the same.
+ */
+export const networkWord = "banger.net";
+
+/** Where the kit's init leaves the value of {@linkcode networkWord} once it has acted on it. */
+export const networkFile = "/run/banger/network";
+
+/**
+ * The first line written here sets the clock (`@SECONDS`; an empty line leaves it), the second starts the
+ * kit's ssh server, a moment later.
+ */
+export const stewardFifo = "/run/banger/steward";
+
+/** First message of a session, host → guest. */
+export interface Hello {
+  readonly magic: "banger-link";
+  /** 32 hexadecimal digits, echoed in the answer: tells this session's bytes from stale ones. */
+  readonly nonce: string;
+  readonly versions: { readonly lowest: number; readonly highest: number };
+  /** Proof for TCP sessions: the token given by `identity`; empty on vsock and virtio-serial. */
+  readonly token: string;
+}
+
+/** Answer to {@linkcode Hello}. Its arrival is what "ready" means. */
+export interface Welcome {
+  readonly magic: "banger-link";
+  readonly nonce: string;
+  readonly version: number;
+  readonly agentVersion: string;
+  /** Seconds since the guest's kernel started. */
+  readonly uptimeS: number;
+}
+
+/** One request per stream, in the stream's OPEN frame. */
+export type AgentRequest =
+  | { readonly method: "health" }
+  | { readonly method: "identity"; readonly identity: Identity }
+  | { readonly method: "exec"; readonly exec: ExecRequest }
+  | { readonly method: "ports" }
+  | { readonly method: "stats" }
+  | { readonly method: "shutdown"; readonly how: "poweroff" | "reboot" };
+
+/** Who the guest is from now on. Applied in this order, before the ssh server starts. */
+export interface Identity {
+  readonly hostname: string;
+  /** 32 hexadecimal digits. */
+  readonly machineId: string;
+  /** Wall clock of the host, milliseconds since the epoch. */
+  readonly clockMs: number;
+  /** OpenSSH private key (PEM text) and public key line of the host key. */
+  readonly hostKey: { readonly privateKey: string; readonly publicKey: string };
+  /** Lines for `authorized_keys` of the login user. */
+  readonly authorizedKeys: readonly string[];
+  readonly git: { readonly name: string; readonly email: string } | null;
+  readonly network: {
+    /** MAC address of the interface to configure, lower-case. */
+    readonly mac: string;
+    /** Address with prefix length, `10.0.2.15/24`. */
+    readonly address: string;
+    readonly gateway: string;
+    readonly dns: readonly string[];
+  } | null;
+  /** Grow the root file system to its disk. */
+  readonly growRoot: boolean;
+}
+
+/** A program to run in the guest. stdin is stream data host → guest until EOF. */
+export interface ExecRequest {
+  readonly argv: readonly string[];
+  readonly cwd: string | null;
+  readonly env: Readonly<Record<string, string>>;
+  /** Login user's name; `null` is root. */
+  readonly user: string | null;
+  /** When false, stdin is /dev/null and the stream's host → guest direction carries only signals. */
+  readonly stdin: boolean;
+}
+
+/** Control messages on an open stream, host → guest. */
+export type StreamControl = {
+  readonly control: "signal";
+  readonly signal: "INT" | "TERM" | "HUP" | "KILL" | "QUIT";
+};
+
+/** The last message of a stream, guest → host. */
+export type AgentReply =
+  | { readonly ok: true; readonly result: AgentResult }
+  | { readonly ok: false; readonly kind: AgentFailureKind; readonly message: string };
+
+/** `not_found`: no such program, directory or user; `not_executable`; `invalid`; `internal`. */
+export type AgentFailureKind = "not_found" | "not_executable" | "invalid" | "internal";
+
+/** What a request answers, by method. */
+export type AgentResult =
+  | { readonly method: "health"; readonly health: Health }
+  | { readonly method: "identity"; readonly sshReady: boolean; readonly tookMs: number }
+  | { readonly method: "exec"; readonly exit: ExecExit }
+  | { readonly method: "ports"; readonly ports: readonly ListeningPort[] }
+  | { readonly method: "stats"; readonly stats: GuestStats }
+  | { readonly method: "shutdown" };
+
+/** How a guest program ended: exit code, or the number of the signal that killed it. */
+export type ExecExit =
+  | { readonly how: "exited"; readonly code: number }
+  | { readonly how: "signaled"; readonly signal: number };
+
+/** State of the guest as the agent sees it. */
+export interface Health {
+  readonly agentVersion: string;
+  readonly uptimeS: number;
+  /** `running`, `degraded`, `starting`, … as `systemctl is-system-running` says; "none" without systemd. */
+  readonly initState: string;
+  readonly sshReady: boolean;
+}
+
+/** One listening socket of the guest (from /proc/net/tcp, tcp6, udp, udp6). */
+export interface ListeningPort {
+  readonly protocol: "tcp" | "udp";
+  readonly address: string;
+  readonly port: number;
+  /** Program name, when it can be told. */
+  readonly process: string | null;
+}
+
+/** Load, memory and disk of the guest. */
+export interface GuestStats {
+  readonly load1: number;
+  readonly memoryTotalBytes: number;
+  readonly memoryAvailableBytes: number;
+  readonly diskTotalBytes: number;
+  readonly diskFreeBytes: number;
+}

@@ -1,0 +1,52 @@
+/** Ctrl-C at each stage of `vm run`: nothing of the VM is left. */
+import assert from "node:assert/strict";
+import {
+  freshTest,
+  guestProcesses,
+  namesIn,
+  stateDirOf,
+  until,
+  vmsOf,
+  vmTest,
+  WatchedRun,
+} from "../support/end_to_end.ts";
+
+const run = ["vm", "run", "--no-workspace", "--rm", "--", "sh", "-c", "echo it is up; sleep 300"];
+
+freshTest("Ctrl-C while a first run pulls leaves nothing, and no build goes on", async (banger) => {
+  await banger.ok(["vm", "list"]);
+  const dirs = ["staging", "vms", "images"].map((name) =>
+    `${banger.home}/.local/state/banger/${name}`
+  );
+  const pulling = new WatchedRun(banger, run);
+  await until("it pulls", async () => (await namesIn(dirs[0] ?? "")).length > 0);
+  pulling.kill("SIGINT");
+  assert.equal(await pulling.end(), 130, pulling.stderr);
+  for (const dir of dirs) assert.deepEqual(await namesIn(dir), [], dir);
+  assert.deepEqual(await vmsOf(banger), []);
+});
+
+vmTest(
+  "Ctrl-C while it connects, launches, boots, sets up, runs: nothing is left",
+  async (banger) => {
+    const stages: readonly (readonly [what: string, reached: RegExp | number, code: number])[] = [
+      ["connect", 120, 130],
+      ["launch", 600, 130],
+      ["boot", /==> Starting the VM … done/, 130],
+      ["identity", /==> Booting … done/, 130],
+      ["command", /it is up/, 130],
+    ];
+    for (const [what, reached, code] of stages) {
+      const going = new WatchedRun(banger, run);
+      if (typeof reached === "number") await new Promise((done) => setTimeout(done, reached));
+      else await going.said(reached);
+      going.kill("SIGINT");
+      assert.equal(await going.end(), code, `${what}: ${going.stderr}`);
+      assert.deepEqual(await vmsOf(banger), [], what);
+      await until(`${what}: its processes end`, async () => {
+        return (await guestProcesses(banger)).length === 0;
+      });
+      assert.deepEqual(await namesIn(`${await stateDirOf(banger)}/vms`), [], what);
+    }
+  },
+);
