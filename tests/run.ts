@@ -32,18 +32,26 @@ async function testFiles(task: readonly string[], work: string): Promise<TestCou
     BANGER_TEST_SKIPS: `${work}/skips`,
   });
   const counted = await Deno.readTextFile(report).then(countTests).catch(() => undefined);
-  if (counted === undefined) return { passed: 0, failed: 1, skipped: 0 };
+  const name = task.at(-1) ?? "";
+  if (counted === undefined) return oneFailure(name, "it ended without a report");
   // A file that cannot be loaded fails the run, but has no test that could be counted.
-  return !ok && counted.failed === 0 ? addCounts(counted, oneFailure) : counted;
+  return !ok && counted.failed === 0
+    ? addCounts(counted, oneFailure(name, "it ended with an error outside its tests"))
+    : counted;
 }
 
-const oneFailure: TestCounts = { passed: 0, failed: 1, skipped: 0 };
-const nothing: TestCounts = { passed: 0, failed: 0, skipped: 0 };
+function oneFailure(name: string, reason: string): TestCounts {
+  return { passed: 0, failed: 1, skipped: 0, failures: [{ name, reason }] };
+}
+
+const nothing: TestCounts = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
 async function runStage(stage: string, work: string): Promise<TestCounts> {
   switch (stage) {
     case "check":
-      return await deno(["task", "--quiet", "check"]) ? nothing : oneFailure;
+      return await deno(["task", "--quiet", "check"])
+        ? nothing
+        : oneFailure("check", "format, lint or types: see above");
     case "unit":
       return await testFiles(["task", "--quiet", "test:unit"], work);
     default: {
@@ -101,6 +109,7 @@ try {
   for (const { name, reason } of await readSkips(`${work}/skips`)) {
     say(`skipped: ${name}: ${reason}`);
   }
+  for (const { name, reason } of total.failures) say(`failed: ${name}: ${reason}`);
 } finally {
   await Deno.remove(work, { recursive: true });
 }

@@ -3,6 +3,14 @@ export interface TestCounts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** The failed ones, in the order of the report. */
+  readonly failures: readonly TestFailure[];
+}
+
+/** A test that failed, and the first line of what it said. */
+export interface TestFailure {
+  readonly name: string;
+  readonly reason: string;
 }
 
 /**
@@ -12,18 +20,41 @@ export interface TestCounts {
  */
 export function countTests(report: string): TestCounts {
   if (!report.includes("<testsuites")) throw new Error("Cannot count tests: no JUnit report");
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = { passed: 0, failed: 0, skipped: 0, failures: [] as TestFailure[] };
   for (const suite of report.matchAll(/<testsuite\s[^>]*>([\s\S]*?)<\/testsuite>/g)) {
     const cases = [...testCases(suite[1] ?? "")];
     const names = new Set(cases.map(({ name }) => name));
     for (const { name, body } of cases) {
       if (isStep(name, names)) continue;
-      if (/<(failure|error)[\s>]/.test(body)) counts.failed += 1;
-      else if (/<skipped[\s/>]/.test(body)) counts.skipped += 1;
+      if (/<(failure|error)[\s>]/.test(body)) {
+        counts.failed += 1;
+        counts.failures.push({ name: unescapeXml(name), reason: failureReason(body) });
+      } else if (/<skipped[\s/>]/.test(body)) counts.skipped += 1;
       else counts.passed += 1;
     }
   }
   return counts;
+}
+
+/** The first line of the `message` attribute, at most 300 characters long. */
+function failureReason(body: string): string {
+  const message = unescapeXml(/<(?:failure|error)\s[^>]*?message="([^"]*)"/.exec(body)?.[1] ?? "");
+  const line = message.split("\n").find((text) => text.trim() !== "") ?? "no message";
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}
+
+const entities: Readonly<Record<string, string>> = {
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&apos;": "'",
+  "&amp;": "&",
+};
+
+function unescapeXml(text: string): string {
+  return text
+    .replace(/&#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code)))
+    .replace(/&(?:lt|gt|quot|apos|amp);/g, (entity) => entities[entity] ?? entity);
 }
 
 interface TestCase {
@@ -52,5 +83,6 @@ export function addCounts(a: TestCounts, b: TestCounts): TestCounts {
     passed: a.passed + b.passed,
     failed: a.failed + b.failed,
     skipped: a.skipped + b.skipped,
+    failures: [...a.failures, ...b.failures],
   };
 }

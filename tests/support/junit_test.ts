@@ -29,7 +29,15 @@ const report = `<?xml version="1.0" encoding="UTF-8"?>
 </testsuites>`;
 
 Deno.test("a JUnit report is counted by tests, not by steps", () => {
-  assert.deepEqual(countTests(report), { passed: 3, failed: 2, skipped: 1 });
+  const { failures: _, ...counts } = countTests(report);
+  assert.deepEqual(counts, { passed: 3, failed: 2, skipped: 1 });
+});
+
+Deno.test("a failed test is named with the first line of its message", () => {
+  assert.deepEqual(countTests(report).failures, [
+    { name: "bad", reason: "Error: x < y" },
+    { name: "bad step", reason: "1 test step failed" },
+  ]);
 });
 
 Deno.test("a report that was cut off is refused, not counted as nothing", () => {
@@ -37,6 +45,12 @@ Deno.test("a report that was cut off is refused, not counted as nothing", () => 
 });
 
 Deno.test("counts add up", () => {
-  const one = { passed: 1, failed: 2, skipped: 3 };
-  assert.deepEqual(addCounts(one, one), { passed: 2, failed: 4, skipped: 6 });
+  const failures = [{ name: "bad", reason: "Error: x" }];
+  const one = { passed: 1, failed: 2, skipped: 3, failures };
+  assert.deepEqual(addCounts(one, one), {
+    passed: 2,
+    failed: 4,
+    skipped: 6,
+    failures: [...failures, ...failures],
+  });
 });
