@@ -71,5 +71,11 @@ export function isBangerError(error: unknown, kind?: ErrorKind): error is Banger
 
 /** The words of anything that was thrown, for use behind a colon. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Error) return String(error.message);
+  try {
+    return String(error);
+  } catch {
+    // An object whose conversion throws, or yields no text.
+    return `a thrown ${typeof error}`;
+  }
 }

@@ -88,6 +88,7 @@ export function oracle(frame: Uint8Array): boolean {
     .exec(hex);
   if (ip === null) return false;
   const [, to, from, total = "", , protocol, source, target = "", rest = ""] = ip;
+  if (parseInt(total, 16) < 20) return false;
   const behind = rest.length / 2 + 20 - parseInt(total, 16);
   if (from !== own || behind < 0 || (behind > 0 && frame.length > 60)) return false;
   const payload = rest.slice(0, rest.length - 2 * behind);
