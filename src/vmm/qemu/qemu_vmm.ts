@@ -96,28 +96,29 @@ export class QemuVmm implements Vmm {
     const stop = AbortSignal.any([attempt.signal, signal, watching]);
     const sockets = socketPaths(spec.runDir);
     const { connectTimeoutMs, commandTimeoutMs } = this.#limits;
-    const connecting = Promise.all([
-      connectUnix(sockets.console, connectTimeoutMs, stop).then((link) => ({
-        ended: recordConsole(link, ring, watching).catch(() => {}),
-      })),
-      connectUnix(sockets.qmp, connectTimeoutMs, stop).then((link) =>
-        QmpClient.open(link, { timeoutMs: commandTimeoutMs }, stop)
-      ),
-    ]);
+    const recording = connectUnix(sockets.console, connectTimeoutMs, stop).then((link) => ({
+      ended: recordConsole(link, ring, watching).catch(() => {}),
+    }));
+    const opening = connectUnix(sockets.qmp, connectTimeoutMs, stop).then((link) =>
+      QmpClient.open(link, { timeoutMs: commandTimeoutMs }, stop)
+    );
     const exiting = this.#processes.exited(process, stop).then((exit) => {
       const how = exit.signal ?? `exit code ${exit.code}`;
       throw refused(how, exit.stderr);
     });
     exiting.catch(() => {});
     try {
-      const [console, qmp] = await Promise.race([connecting, exiting]);
+      const [console, qmp] = await Promise.race([Promise.all([recording, opening]), exiting]);
+      attempt.abort();
       return { qmp, console: console.ended };
     } catch (error) {
-      throwIfCancelled(signal);
-      throw await this.#explain(error, exiting);
-    } finally {
+      const reason = signal.aborted ? error : await this.#explain(error, exiting);
       attempt.abort();
-      connecting.catch(() => {});
+      // The one that has not failed may be between two tries, or just have connected.
+      const [, late] = await Promise.allSettled([recording, opening]);
+      if (late.status === "fulfilled") late.value.close();
+      throwIfCancelled(signal);
+      throw reason;
     }
   }
 
