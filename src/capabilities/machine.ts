@@ -1,4 +1,3 @@
-import type { VmPaths } from "../paths/paths.ts";
 import { readHandles, writeHandles } from "../services/vm/handles.ts";
 import { networkWord } from "../wire/messages.ts";
 import type { GuestNetwork, Missing, StartStep } from "../services/vm/contract.ts";
@@ -33,19 +32,6 @@ function networkWords(network: GuestNetwork | null): readonly string[] {
     : [`${networkWord}=${network.mac},${network.address},${network.gateway}`];
 }
 
-/** tmpfs when it has room for all of the guest's memory, else the disk. */
-async function memoryPath(paths: VmPaths, memoryMib: number): Promise<string> {
-  try {
-    // Loaded on use: a daemon without VMs does without it.
-    const { statfs } = await import("node:fs/promises");
-    const { bavail, bsize } = await statfs(paths.memory.replace(/\/[^/]*$/, ""));
-    return bavail * bsize >= memoryMib * 1024 ** 2 ? paths.memory : paths.memoryOnDisk;
-  } catch {
-    // No /dev/shm on this host.
-    return paths.memoryOnDisk;
-  }
-}
-
 /** The VM's process. Boots the kernel; the guest is not ready yet when this step has started. */
 export function machineStep(deps: MachineDeps): StartStep {
   return {
@@ -78,7 +64,7 @@ export function machineStep(deps: MachineDeps): StartStep {
               : { socketPath: facts.network.socketPath, mac: facts.network.mac },
             runDir: paths.runDir,
             stateDir: paths.stateDir,
-            memoryPath: await memoryPath(paths, vm.config.memoryMib),
+            memoryPaths: { tmpfs: paths.memory, disk: paths.memoryOnDisk },
             accelerator,
             hostTscKhz: deps.hostTscKhz,
             dropTo: deps.ownerOf(vm.id),

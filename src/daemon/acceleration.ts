@@ -79,7 +79,7 @@ export class Accelerations {
           network: null,
           runDir: vm.runDir,
           stateDir: vm.stateDir,
-          memoryPath: vm.memoryOnDisk,
+          memoryPaths: { tmpfs: vm.memory, disk: vm.memoryOnDisk },
           vsockCid: null,
           dropTo,
         },

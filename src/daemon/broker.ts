@@ -3,6 +3,7 @@ import { fromWireError } from "../api/codec.ts";
 import { BangerError } from "../model/errors.ts";
 import type { HostProcesses } from "../process/host_processes.ts";
 import type { Paths } from "../paths/paths.ts";
+import { LocalMemoryFiles } from "../vmm/memory_file.ts";
 import { type FromWorker, fromWorker, type ToWorker, type WorkerInit } from "./broker_protocol.ts";
 import { BrokerServer } from "./broker_server.ts";
 import type { BrokerHost } from "./host_facts.ts";
@@ -48,6 +49,7 @@ export class Broker {
     const parts = {
       processes: options.processes,
       host: options.host,
+      memory: new LocalMemoryFiles(),
       policy: new LaunchPolicy(options.paths),
     };
     this.#server = new BrokerServer(parts, (message) => this.#post(message));

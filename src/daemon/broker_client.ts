@@ -9,6 +9,7 @@ import type {
 import type { BrokerArgument, BrokerCall, FromWorker, ToWorker } from "./broker_protocol.ts";
 import type { DeviceAccess } from "../process/device_access.ts";
 import type { HostFacts, VmmDevice } from "./host_facts.ts";
+import type { MemoryFiles, MemoryOwner, MemoryPaths } from "../vmm/memory_file.ts";
 
 interface Pending {
   readonly resolve: (result: unknown) => void;
@@ -16,7 +17,7 @@ interface Pending {
 }
 
 /** The broker as the Worker sees it: processes and facts of the host, over messages. */
-export class BrokerClient implements HostProcesses, HostFacts {
+export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
   readonly #post: (message: FromWorker) => void;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
@@ -52,6 +53,14 @@ export class BrokerClient implements HostProcesses, HostFacts {
 
   exited(handle: ProcessHandle, signal: AbortSignal): Promise<ProcessExit> {
     return this.#call("exited", { handle: plain(handle) }, signal) as Promise<ProcessExit>;
+  }
+
+  make(paths: MemoryPaths, memoryMib: number, owner: MemoryOwner): Promise<string> {
+    return this.#call("makeMemory", { paths, memoryMib, owner }) as Promise<string>;
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#call("removeMemory", { path });
   }
 
   peerUid(fd: number): Promise<number> {

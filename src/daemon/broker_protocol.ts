@@ -50,6 +50,12 @@ export const brokerCalls = {
   signal: v.strictObject({ handle, signal: v.picklist(["SIGTERM", "SIGKILL"]) }),
   exited: v.strictObject({ handle }),
   peerUid: v.strictObject({ fd: v.pipe(whole, v.maxValue(1 << 20)) }),
+  makeMemory: v.strictObject({
+    paths: v.strictObject({ tmpfs: path, disk: path }),
+    memoryMib: v.pipe(whole, v.minValue(1), v.maxValue(1 << 24)),
+    owner: v.nullable(v.strictObject({ uid: whole, gid: whole })),
+  }),
+  removeMemory: v.strictObject({ path }),
   sealDescriptors: v.strictObject({}),
   bootId: v.strictObject({}),
   vmmDevice: v.strictObject({ path: v.picklist(["/dev/kvm", "/dev/vhost-vsock"]) }),

@@ -2,6 +2,7 @@ import type * as v from "valibot";
 import { checkParams, toWireError } from "../api/codec.ts";
 import { BangerError } from "../model/errors.ts";
 import type { HostProcesses } from "../process/host_processes.ts";
+import type { MemoryFiles } from "../vmm/memory_file.ts";
 import { type BrokerArgument, type BrokerCall, brokerCalls } from "./broker_protocol.ts";
 import type { FromWorker, ToWorker } from "./broker_protocol.ts";
 import type { BrokerHost } from "./host_facts.ts";
@@ -11,6 +12,7 @@ import type { LaunchPolicy } from "./launch_policy.ts";
 export interface BrokerParts {
   readonly processes: HostProcesses;
   readonly host: BrokerHost;
+  readonly memory: MemoryFiles;
   readonly policy: LaunchPolicy;
 }
 
@@ -35,7 +37,7 @@ export class BrokerServer {
   readonly #running = new Map<number, AbortController>();
 
   constructor(parts: BrokerParts, post: (message: ToWorker) => void) {
-    const { processes, host, policy } = parts;
+    const { processes, host, memory, policy } = parts;
     this.#post = post;
     this.#handlers = {
       launch: async (spec) => {
@@ -53,6 +55,15 @@ export class BrokerServer {
       signal: ({ handle, signal }) => processes.signal(handle, signal),
       exited: ({ handle }, signal) => processes.exited(handle, signal),
       peerUid: ({ fd }) => host.peerUid(fd),
+      makeMemory: ({ paths, memoryMib, owner }) => {
+        policy.checkMemory(paths.tmpfs, owner);
+        policy.checkMemory(paths.disk, owner);
+        return memory.make(paths, memoryMib, owner);
+      },
+      removeMemory: ({ path }) => {
+        policy.checkMemory(path, null);
+        return memory.remove(path);
+      },
       sealDescriptors: () => host.sealDescriptors(),
       bootId: () => host.bootId(),
       vmmDevice: ({ path }) => host.vmmDevice(path),

@@ -6,6 +6,7 @@ import { assertNarrow, forbidden } from "./assert_narrow.ts";
 import { BrokerClient } from "./broker_client.ts";
 import type { FromWorker, ToWorker } from "./broker_protocol.ts";
 import { BrokerServer } from "./broker_server.ts";
+import type { MemoryFiles } from "../vmm/memory_file.ts";
 import type { BrokerHost } from "./host_facts.ts";
 import { LaunchPolicy } from "./launch_policy.ts";
 import { LocalHost } from "./local_host.ts";
@@ -16,6 +17,7 @@ const tick = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 /** A broker whose host is made up, and the Worker's side of it; messages are cloned on the way. */
 function fixture(paths: Paths) {
   const launched: LaunchSpec[] = [];
+  const removed: string[] = [];
   let waits = 0;
   const processes: HostProcesses = {
     launch: (spec) => Promise.resolve((launched.push(spec), handle)),
@@ -35,13 +37,18 @@ function fixture(paths: Paths) {
     peerUid: () => Promise.reject(new Error("no FFI")),
   };
   const post = (message: ToWorker) => void client.accept(structuredClone(message));
-  const server = new BrokerServer({ processes, host, policy: new LaunchPolicy(paths) }, post);
+  const memory: MemoryFiles = {
+    make: ({ tmpfs }) => Promise.resolve(tmpfs),
+    remove: (path) => Promise.resolve(void removed.push(path)),
+  };
+  const policy = new LaunchPolicy(paths);
+  const server = new BrokerServer({ processes, host, memory, policy }, post);
   const client: BrokerClient = new BrokerClient((message: FromWorker) => {
     const copy = structuredClone(message);
     if (copy.type === "call") server.call(copy);
     if (copy.type === "withdraw") server.withdraw(copy.id);
   });
-  return { client, server, launched, waits: () => waits };
+  return { client, server, launched, removed, waits: () => waits };
 }
 
 async function withPaths(uid: number, body: (paths: Paths) => Promise<void>): Promise<void> {
@@ -177,6 +184,35 @@ Deno.test("the net filter gets sockets of a VM's run directory, and a MAC, or is
       );
     }
     assert.equal(launched.length, 1);
+  });
+});
+
+Deno.test("memory files have one name each, and belong to whom a VMM may become", async () => {
+  await withPaths(0, async (paths) => {
+    const { client, removed } = fixture(paths);
+    const id = "0123456789abcdef";
+    const good = { tmpfs: `${paths.memoryDir}/${id}`, disk: `${paths.vmsDir}/${id}/memory` };
+    const owner = { uid: 1_900_000_001, gid: 1_900_000_001 };
+    assert.equal(await client.make(good, 64, owner), good.tmpfs);
+    await client.remove(good.disk);
+    assert.deepEqual(removed, [good.disk]);
+    const refused = (call: Promise<unknown>) =>
+      assert.rejects(call, (e) => isBangerError(e, "precondition"));
+    for (
+      const path of [
+        "/etc/passwd",
+        `${paths.memoryDir}/../x`,
+        `${paths.memoryDir}/${id}/y`,
+        `${paths.vmsDir}/${id}/overlay.qcow2`,
+        `${paths.vmsDir}/../${id}/memory`,
+      ]
+    ) {
+      await refused(client.remove(path));
+      await refused(client.make({ ...good, tmpfs: path }, 64, owner));
+      await refused(client.make({ ...good, disk: path }, 64, owner));
+    }
+    await refused(client.make(good, 64, { uid: 0, gid: owner.gid }));
+    assert.equal(removed.length, 1);
   });
 });
 

@@ -35,10 +35,10 @@ const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /** Builds and wires everything; starts nothing. */
 export function composeServices(deps: ServiceDeps): Promise<Services> {
-  const { paths, config, store, locks, operations, processes, host, signal } = deps;
+  const { paths, config, store, locks, operations, processes, memory, host, signal } = deps;
   const arch = Deno.build.arch;
   const log = deps.logOf("vm");
-  const vmm = new QemuVmm(processes);
+  const vmm = new QemuVmm(processes, {}, memory);
   const ports = new LoopbackPorts();
   const vsockCids = new VsockCids();
   const live = new LiveTable();

@@ -35,6 +35,22 @@ export class LaunchPolicy {
     if (!isOwn || spec.stderrPath.endsWith("/..")) throw refusal(spec.stderrPath);
   }
 
+  /**
+   * Memory files have their one name in the memory directory or a VM's directory, and belong to whom a VMM
+   * may become.
+   *
+   * @throws BangerError `precondition`
+   */
+  checkMemory(path: string, owner: LaunchSpec["dropTo"]): void {
+    const { memoryDir, vmsDir } = this.#paths;
+    const isMemory = isBelow(path, memoryDir) &&
+      /^[0-9a-f]{16}$/.test(path.slice(memoryDir.length + 1));
+    const isOnDisk = isBelow(path, vmsDir) &&
+      /^[0-9a-f]{16}\/memory$/.test(path.slice(vmsDir.length + 1));
+    if (!isMemory && !isOnDisk) throw refusal(path);
+    if (owner !== null) this.#checkDrop(owner);
+  }
+
   #checkDrop(dropTo: LaunchSpec["dropTo"]): void {
     if (this.#paths.uid !== 0) {
       if (dropTo === null || dropTo.uid === this.#paths.uid) return;

@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { Logger } from "../log/log.ts";
 import type { Paths } from "../paths/paths.ts";
 import type { HostProcesses } from "../process/host_processes.ts";
+import type { MemoryFiles } from "../vmm/memory_file.ts";
 import type { Operations } from "../services/operation/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { Locks } from "../sync/locks.ts";
@@ -19,6 +20,7 @@ export interface ServiceDeps {
   readonly operations: Operations;
   /** Long-lived programs, started and watched by the broker. */
   readonly processes: HostProcesses;
+  readonly memory: MemoryFiles;
   /** What only the broker can see of the host. */
   readonly host: HostFacts;
   /** The log of one part, such as `vm`. */

@@ -134,6 +134,7 @@ export class Serving {
       locks: new Locks(),
       operations,
       processes: this.#broker,
+      memory: this.#broker,
       host: this.#broker,
       logOf,
       hostTscKhz: this.#init.hostTscKhz,

@@ -49,7 +49,6 @@ export async function workerPermissions(
     paths.stateDir,
     paths.cacheDir,
     paths.runtimeDir,
-    paths.memoryDir,
     paths.sshDir,
   ];
   const keyPaths = config.sshKeyPath === null

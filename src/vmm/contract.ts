@@ -5,6 +5,7 @@
  * Must not import services, the store or the CLI; drivers start programs through `HostProcesses`.
  */
 import type { VmId } from "../model/ids.ts";
+import type { MemoryPaths } from "./memory_file.ts";
 import type { ProcessExit, ProcessHandle } from "../process/host_processes.ts";
 
 /** Software (`tcg`) or hardware (`kvm`) virtualisation. */
@@ -38,8 +39,8 @@ export interface MachineSpec {
   readonly runDir: string;
   /** Per-VM directory for the console ring and stderr, private to the daemon. */
   readonly stateDir: string;
-  /** File that backs the guest's memory; made and sized by the driver, removed at the end. */
-  readonly memoryPath: string;
+  /** Where the file may be that backs the guest's memory; made by the driver, removed at the end. */
+  readonly memoryPaths: MemoryPaths;
   readonly accelerator: Accelerator;
   /** Context id for vhost-vsock, which raw connections prefer; `null` where the host has none. */
   readonly vsockCid: number | null;

@@ -1,20 +1,56 @@
-import { BangerError, reasonOf } from "../model/errors.ts";
+import { BangerError, isBangerError, reasonOf } from "../model/errors.ts";
+
+/** User and group of a VM's processes; `null` when they run as the daemon's own user. */
+export type MemoryOwner = { readonly uid: number; readonly gid: number } | null;
+
+/** Where the file that backs a guest's memory may be: made in the first place that has room. */
+export interface MemoryPaths {
+  /** There its pages are plain memory. */
+  readonly tmpfs: string;
+  /** For hosts without a tmpfs that is large enough: the host writes every page that the guest touches. */
+  readonly disk: string;
+}
 
 /**
- * Makes the file that backs a guest's memory: sparse, of `memoryMib`, readable by its owner only.
- *
- * It belongs on tmpfs. There its pages are plain memory; on a disk the host would write every page
- * that the guest touches. A tmpfs that has not enough room is refused: a guest that touches a page
- * beyond it would be killed by SIGBUS.
- *
- * @throws BangerError `exhausted` when the file system has not enough room, `conflict` when the file
- * exists
+ * Makes and removes the files that back guests' memory. A port: the services of the daemon may not touch
+ * `/dev/shm` themselves (Deno grants files below `/dev` only with every permission).
  */
-export async function makeMemoryFile(
-  path: string,
-  memoryMib: number,
-  owner: { readonly uid: number; readonly gid: number } | null,
-): Promise<void> {
+export interface MemoryFiles {
+  /**
+   * Makes a sparse file of `memoryMib` that only `owner` can read, and answers which one.
+   *
+   * @throws BangerError `exhausted` when neither file system has enough room, `conflict` when the file
+   * exists, `precondition` when it cannot be made
+   */
+  make(paths: MemoryPaths, memoryMib: number, owner: MemoryOwner): Promise<string>;
+  /** Removes a file that `make` answered; none is no error. */
+  remove(path: string): Promise<void>;
+}
+
+/** {@linkcode MemoryFiles} with the rights of this process. */
+export class LocalMemoryFiles implements MemoryFiles {
+  async make(paths: MemoryPaths, memoryMib: number, owner: MemoryOwner): Promise<string> {
+    try {
+      await makeMemoryFile(paths.tmpfs, memoryMib, owner);
+      return paths.tmpfs;
+    } catch (error) {
+      // `precondition`: this host has no /dev/shm.
+      if (!isBangerError(error, "exhausted") && !isBangerError(error, "precondition")) throw error;
+    }
+    await makeMemoryFile(paths.disk, memoryMib, owner);
+    return paths.disk;
+  }
+
+  async remove(path: string): Promise<void> {
+    try {
+      await Deno.remove(path);
+    } catch (cause) {
+      if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    }
+  }
+}
+
+async function makeMemoryFile(path: string, memoryMib: number, owner: MemoryOwner): Promise<void> {
   await checkRoom(path, memoryMib);
   let file: Deno.FsFile;
   try {
@@ -37,12 +73,18 @@ export async function makeMemoryFile(
   }
 }
 
+/** A file system that is too full is refused: a guest would be killed by SIGBUS at its first page too many. */
 async function checkRoom(path: string, memoryMib: number): Promise<void> {
   const dir = path.slice(0, path.lastIndexOf("/")) || "/";
   // Loaded on use: a daemon without VMs does without it.
   const { statfs } = await import("node:fs/promises");
-  const { bavail, bsize } = await statfs(dir);
-  const freeMib = Math.floor(bavail * bsize / (1024 * 1024));
+  let free: { readonly bavail: number; readonly bsize: number };
+  try {
+    free = await statfs(dir);
+  } catch (cause) {
+    throw new BangerError("precondition", `Cannot use "${dir}": ${reasonOf(cause)}`, { cause });
+  }
+  const freeMib = Math.floor(free.bavail * free.bsize / (1024 * 1024));
   if (freeMib >= memoryMib) return;
   throw new BangerError(
     "exhausted",

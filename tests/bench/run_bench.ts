@@ -124,7 +124,7 @@ async function rawBoot(paths: Paths, files: BootFiles, tsc: number | null): Prom
     network: null,
     runDir: vm.runDir,
     stateDir: vm.stateDir,
-    memoryPath: vm.memory,
+    memoryPaths: { tmpfs: vm.memory, disk: vm.memoryOnDisk },
     accelerator: "tcg",
     hostTscKhz: tsc,
     vsockCid: null,

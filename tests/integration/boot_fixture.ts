@@ -100,7 +100,10 @@ export class TestVm implements AsyncDisposable {
       network: null,
       runDir: `${this.dir}/run`,
       stateDir: `${this.dir}/state`,
-      memoryPath: `/dev/shm/banger-test-${this.id}`,
+      memoryPaths: {
+        tmpfs: `/dev/shm/banger-test-${this.id}`,
+        disk: `${this.dir}/memory`,
+      },
       accelerator: "tcg",
       vsockCid: null,
       dropTo: testOwner,

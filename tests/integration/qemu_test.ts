@@ -19,7 +19,7 @@ Deno.test("a kernel boots to user space, and a guest that reboots ends the VM", 
   const console = new TextDecoder().decode(await machine.readConsole(10_000));
   assert.equal(exit.code, 0, exit.stderr);
   assert.match(console, new RegExp(kvmMarker));
-  assert.equal(await isThere(vm.marker.memoryPath), false);
+  assert.equal(await isThere(vm.marker.memoryPaths.tmpfs), false);
   assert.deepEqual(await Array.fromAsync(Deno.readDir(vm.marker.runDir)), []);
 });
 
@@ -40,7 +40,7 @@ Deno.test("QEMU has no rights but those of an ordinary user, and its sandbox is 
       const { mode } = await Deno.lstat(`${vm.marker.runDir}/${name}`);
       assert.equal((mode ?? 0) & 0o077, 0, `socket ${name}`);
     }
-    assert.equal(((await Deno.stat(vm.marker.memoryPath)).mode ?? 0o077) & 0o077, 0);
+    assert.equal(((await Deno.stat(vm.marker.memoryPaths.tmpfs)).mode ?? 0o077) & 0o077, 0);
   } finally {
     await machine.kill();
   }
@@ -113,7 +113,7 @@ Deno.test("a launch that is cancelled at any time leaves neither process nor fil
       assert.ok(isBangerError(error, "cancelled"), String(error));
     });
     clearTimeout(timer);
-    assert.equal(await isThere(vm.marker.memoryPath), false);
+    assert.equal(await isThere(vm.marker.memoryPaths.tmpfs), false);
     assert.deepEqual(await Array.fromAsync(Deno.readDir(vm.marker.runDir)), []);
   }
 });
@@ -129,5 +129,5 @@ Deno.test("the KVM trial has a verdict within its limit, remembers it and leaves
   assert.ok(verdict.reason !== "");
   assert.deepEqual(await probeKvm(vmm, spec, never), { ...verdict, tookMs: 0 });
   assert.deepEqual(await Array.fromAsync(Deno.readDir(machine.runDir)), []);
-  assert.equal(await isThere(machine.memoryPath), false);
+  assert.equal(await isThere(machine.memoryPaths.tmpfs), false);
 });

@@ -12,20 +12,20 @@ export interface QemuCommandLine {
 }
 
 /**
- * QEMU's command line for `spec`. Pure: the same specification gives the same words. Kernel, initrd
+ * QEMU's command line for `spec` with its memory in the file at `memoryPath`. Pure: the same specification gives the same words. Kernel, initrd
  * memory and disks are passed as open descriptors, so a QEMU that runs as another user needs rights
  * to `runDir` and to the memory file itself only, not to the directories above it.
  *
  * @throws BangerError `precondition` when `runDir` is too long for socket paths
  */
-export function qemuCommandLine(spec: MachineSpec): QemuCommandLine {
+export function qemuCommandLine(spec: MachineSpec, memoryPath: string): QemuCommandLine {
   const files = new PassedFiles();
   const args = [
     ...["-name", `guest=banger-${spec.vmId}`],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     ...sandboxArgs,
     ...machineArgs(spec),
-    ...memoryArgs(spec, files),
+    ...memoryArgs(spec.memoryMib, files.path(memoryPath, "read_write")),
     ...channelArgs(spec),
     ...bootArgs(spec, files),
     ...spec.disks.flatMap((disk) => diskArgs(disk, spec.disposable === true, files)),
@@ -56,14 +56,14 @@ function machineArgs(spec: MachineSpec): string[] {
   ];
 }
 
-function memoryArgs(spec: MachineSpec, files: PassedFiles): string[] {
-  return ["-m", `${spec.memoryMib}M`].concat(
+function memoryArgs(memoryMib: number, path: string): string[] {
+  return ["-m", `${memoryMib}M`].concat(
     "-object",
     json({
       "qom-type": "memory-backend-file",
       id: "memory",
-      size: spec.memoryMib * 1024 * 1024,
-      "mem-path": files.path(spec.memoryPath, "read_write"),
+      size: memoryMib * 1024 * 1024,
+      "mem-path": path,
       share: true,
     }),
   );

@@ -4,6 +4,8 @@ import { isBangerError } from "../../model/errors.ts";
 import type { MachineSpec } from "../contract.ts";
 import { qemuCommandLine } from "./command_line.ts";
 
+const memoryPath = "/dev/shm/x";
+
 const spec: MachineSpec = {
   vmId: "00112233445566aa" as VmId,
   cpus: 2,
@@ -30,7 +32,7 @@ const spec: MachineSpec = {
   network: { socketPath: "/run/x/n", mac: "02:00:11:22:33:44" },
   runDir: "/run/x",
   stateDir: "/state/vms/x",
-  memoryPath: "/dev/shm/x",
+  memoryPaths: { tmpfs: memoryPath, disk: "/state/memory" },
   accelerator: "tcg",
   vsockCid: null,
   dropTo: null,
@@ -38,7 +40,7 @@ const spec: MachineSpec = {
 };
 
 Deno.test("the command line is what it was when it was measured", () => {
-  const { args, files } = qemuCommandLine(spec);
+  const { args, files } = qemuCommandLine(spec, memoryPath);
   assert.deepEqual(files, [
     { path: "/dev/shm/x", access: "read_write" },
     { path: "/state/kernels/k/vmlinux", access: "read" },
@@ -94,21 +96,21 @@ Deno.test("no path of a disk or kernel is an argument, and commas stay within a 
     ...spec,
     runDir: "/run/a,server=off",
     kernelPath: "/state/a,b -device x",
-  });
+  }, memoryPath);
   const text = args.join("\n");
   assert.match(text, /path=\/run\/a,,server=off\/q,server=on/);
   assert.doesNotMatch(text, /\/state/);
 });
 
 Deno.test("KVM, vsock, disposable disks and no network change just their own words", () => {
-  const plain = new Set(qemuCommandLine(spec).args);
+  const plain = new Set(qemuCommandLine(spec, memoryPath).args);
   const other = qemuCommandLine({
     ...spec,
     accelerator: "kvm",
     vsockCid: 7,
     disposable: true,
     network: null,
-  });
+  }, memoryPath);
   const added = other.args.filter((word) => !plain.has(word));
   assert.deepEqual(added.filter((word) => !word.includes('"no-flush":true')), [
     "kvm",
@@ -120,9 +122,13 @@ Deno.test("KVM, vsock, disposable disks and no network change just their own wor
 
 Deno.test("a run directory that is too long for sockets is refused", () => {
   const limit = 107 - "/q".length;
-  qemuCommandLine({ ...spec, runDir: `/${"x".repeat(limit - 1)}` });
+  qemuCommandLine({ ...spec, runDir: `/${"x".repeat(limit - 1)}` }, memoryPath);
   assert.throws(
-    () => qemuCommandLine({ ...spec, vmId: newId<VmId>(), runDir: `/${"x".repeat(limit)}` }),
+    () =>
+      qemuCommandLine(
+        { ...spec, vmId: newId<VmId>(), runDir: `/${"x".repeat(limit)}` },
+        memoryPath,
+      ),
     (error) => isBangerError(error, "precondition"),
   );
 });

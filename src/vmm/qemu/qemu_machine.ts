@@ -1,6 +1,7 @@
 import { BangerError, isBangerError, reasonOf } from "../../model/errors.ts";
 import type { HostProcesses, ProcessExit } from "../../process/host_processes.ts";
 import type { GuestLink, Machine, MachineState, VmmHandle } from "../contract.ts";
+import type { MemoryFiles } from "../memory_file.ts";
 import { recordConsole } from "./console_recorder.ts";
 import { ConsoleRing } from "./console_ring.ts";
 import { QmpClient } from "./qmp_client.ts";
@@ -20,6 +21,7 @@ export interface QemuConnections {
 /** What a machine needs from its driver. */
 export interface QemuMachineParts {
   readonly processes: HostProcesses;
+  readonly memory: MemoryFiles;
   readonly limits: QemuLimits;
   /** Stops everything that watches the VM; aborted by `release` and when the VM has ended. */
   readonly watching: AbortController;
@@ -105,7 +107,7 @@ export class QemuMachine implements Machine {
     await withinMs(this.#console, limits.consoleDrainMs);
     watching.abort();
     this.#hangUp();
-    await removeLeftovers(this.handle);
+    await removeLeftovers(this.handle, this.#parts.memory);
     return exit;
   }
 
@@ -116,7 +118,7 @@ export class QemuMachine implements Machine {
       await monitor.execute("quit", {}, { timeoutMs: limits.quitMs });
     };
     await endProcess(processes, this.handle.process, limits, quit);
-    if (this.#released) await removeLeftovers(this.handle);
+    if (this.#released) await removeLeftovers(this.handle, this.#parts.memory);
     else await this.ended;
   }
 
@@ -184,9 +186,11 @@ export class QemuMachine implements Machine {
 /** Removes what a VMM that has ended leaves: its sockets and the memory file. */
 export async function removeLeftovers(
   handle: Pick<VmmHandle, "runDir" | "memoryPath">,
+  memory: MemoryFiles,
 ): Promise<void> {
   const { qmp, agent, console } = socketPaths(handle.runDir);
-  await Promise.all([qmp, agent, console, handle.memoryPath].map(async (path) => {
+  await memory.remove(handle.memoryPath);
+  await Promise.all([qmp, agent, console].map(async (path) => {
     try {
       await Deno.remove(path);
     } catch (cause) {

@@ -7,7 +7,7 @@
 import { BangerError, isBangerError, reasonOf } from "../../model/errors.ts";
 import type { HostProcesses, ProcessHandle } from "../../process/host_processes.ts";
 import type { Machine, MachineSpec, Vmm, VmmHandle } from "../contract.ts";
-import { makeMemoryFile } from "../memory_file.ts";
+import { LocalMemoryFiles, type MemoryFiles } from "../memory_file.ts";
 import { qemuCommandLine } from "./command_line.ts";
 import { recordConsole } from "./console_recorder.ts";
 import { ConsoleRing } from "./console_ring.ts";
@@ -23,21 +23,30 @@ export class QemuVmm implements Vmm {
   readonly kind = "qemu";
   readonly #processes: HostProcesses;
   readonly #limits: QemuLimits;
+  readonly #memory: MemoryFiles;
 
-  constructor(processes: HostProcesses, limits: Partial<QemuLimits> = {}) {
+  constructor(
+    processes: HostProcesses,
+    limits: Partial<QemuLimits> = {},
+    memory: MemoryFiles = new LocalMemoryFiles(),
+  ) {
+    this.#memory = memory;
     this.#processes = processes;
     this.#limits = { ...defaultLimits, ...limits };
   }
 
   async launch(spec: MachineSpec, signal: AbortSignal): Promise<Machine> {
-    const commandLine = qemuCommandLine(spec);
     throwIfCancelled(signal);
     await using undo = new AsyncDisposableStack();
     const ring = new ConsoleRing(spec.stateDir);
     // An earlier start whose end nobody saw may have left some.
-    await removeLeftovers(spec);
-    await makeMemoryFile(spec.memoryPath, spec.memoryMib, spec.dropTo);
-    undo.defer(() => removeLeftovers(spec));
+    const { tmpfs, disk } = spec.memoryPaths;
+    for (const memoryPath of [tmpfs, disk]) {
+      await removeLeftovers({ runDir: spec.runDir, memoryPath }, this.#memory);
+    }
+    const memoryPath = await this.#memory.make(spec.memoryPaths, spec.memoryMib, spec.dropTo);
+    undo.defer(() => removeLeftovers({ runDir: spec.runDir, memoryPath }, this.#memory));
+    const commandLine = qemuCommandLine(spec, memoryPath);
     await ring.clear();
     throwIfCancelled(signal);
     const stderrPath = `${spec.stateDir}/qemu.stderr`;
@@ -55,7 +64,7 @@ export class QemuVmm implements Vmm {
       process,
       runDir: spec.runDir,
       stateDir: spec.stateDir,
-      memoryPath: spec.memoryPath,
+      memoryPath,
       vsockCid: spec.vsockCid,
     };
     spec.onProcess?.(handle);
@@ -63,20 +72,20 @@ export class QemuVmm implements Vmm {
     undo.move();
     return new QemuMachine(
       handle,
-      { processes: this.#processes, limits: this.#limits, watching },
+      { processes: this.#processes, memory: this.#memory, limits: this.#limits, watching },
       connections,
     );
   }
 
   async adopt(handle: VmmHandle): Promise<Machine | null> {
     if (!(await this.#processes.alive(handle.process))) {
-      await removeLeftovers(handle);
+      await removeLeftovers(handle, this.#memory);
       return null;
     }
     const watching = new AbortController();
     return new QemuMachine(
       handle,
-      { processes: this.#processes, limits: this.#limits, watching },
+      { processes: this.#processes, memory: this.#memory, limits: this.#limits, watching },
       { qmp: null, console: null },
     );
   }

@@ -58,7 +58,7 @@ class FakeQemu implements HostProcesses, AsyncDisposable {
       network: null,
       runDir: `${this.dir}/run`,
       stateDir: `${this.dir}/state`,
-      memoryPath: `${this.dir}/memory`,
+      memoryPaths: { tmpfs: `${this.dir}/memory`, disk: `${this.dir}/memory.disk` },
       accelerator: "tcg",
       vsockCid: null,
       dropTo: null,
