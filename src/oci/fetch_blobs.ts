@@ -93,21 +93,19 @@ export class BlobFetcher {
     download.listeners.add(onProgress);
     onProgress(download.bytes);
     try {
+      let ended: Promise<void> = Promise.resolve();
+      let stopped: AbortSignal | undefined;
       const receive = async (stop: AbortSignal) => {
-        if (await this.#isHere(blob)) return;
-        await receiveBlob(this.#store, origin, blob, {
-          policy,
-          signal: stop,
-          onProgress: (bytes) => {
-            download.bytes = bytes;
-            for (const listener of download.listeners) listener(bytes);
-          },
-        });
+        stopped = stop;
+        ended = this.#receive(origin, blob, download, { policy, signal: stop });
+        await ended;
       };
       const joins = this.#work.has(blob.digest);
       try {
         await this.#work.share(blob.digest, signal, receive);
       } catch (error) {
+        // Nobody else wants it: its file is closed before the caller goes on.
+        if (stopped?.aborted === true) await ended.catch(() => {});
         // Another pull's registry or credentials may fail where this one's do not.
         if (!joins || signal.aborted) throw error;
         await this.#work.share(blob.digest, signal, receive);
@@ -120,6 +118,22 @@ export class BlobFetcher {
         this.#downloads.delete(blob.digest);
       }
     }
+  }
+
+  async #receive(
+    origin: ImageOrigin,
+    blob: Descriptor,
+    download: Download,
+    options: { readonly policy: RetryPolicy; readonly signal: AbortSignal },
+  ): Promise<void> {
+    if (await this.#isHere(blob)) return;
+    await receiveBlob(this.#store, origin, blob, {
+      ...options,
+      onProgress: (bytes) => {
+        download.bytes = bytes;
+        for (const listener of download.listeners) listener(bytes);
+      },
+    });
   }
 
   async #isHere({ digest, size }: Descriptor): Promise<boolean> {
