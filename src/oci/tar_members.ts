@@ -49,7 +49,7 @@ export async function tarMembers(
       if (entry.type === "file") {
         const { offset } = reader;
         if (offset + entry.bytes > size) {
-          throw pullError(subject, "untrusted", "its archive is cut off");
+          throw pullError(subject, "untrusted", "its archive is cut off", { code: "BAD_ARCHIVE" });
         }
         members.set(name, { kind: "file", offset, bytes: entry.bytes });
       } else if (entry.type === "symlink" || entry.type === "hardlink") {
