@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { FakeRegistry, imageIn, noise } from "../../tests/support/fake_registry.ts";
 import { account, PullFixture, refused } from "../../tests/support/pull_fixture.ts";
+import { parseImageReference } from "../model/image_reference.ts";
+import { openRegistry } from "./registry.ts";
+import { RegistryTransport } from "./registry_transport.ts";
 
 const basic = `Basic ${btoa(`${account.username}:${account.password}`)}`;
 const layers = [noise(1000, 1), noise(2000, 2), noise(3000, 3), noise(4000, 4)];
@@ -185,4 +188,38 @@ Deno.test("a registry token goes to the registry as it is", async () => {
     () => pull.pull(pull.origin({ credentials: bad })),
     refused("precondition", /the token in the Docker config is damaged/),
   );
+});
+
+Deno.test("the default registry's API and token server have hosts of their own", async () => {
+  const seen: [string, string | null][] = [];
+  class Recorder extends RegistryTransport {
+    override fetch(url: URL, init: RequestInit): Promise<Response> {
+      const authorization = new Headers(init.headers).get("authorization");
+      seen.push([`${url.origin}${url.pathname}`, authorization]);
+      if (url.pathname === "/token") return Promise.resolve(Response.json({ token: "t1" }));
+      const realm = `https://${["auth", "docker.io"].join(".")}/token`;
+      const headers = { "www-authenticate": `Bearer realm="${realm}",service="s"` };
+      return Promise.resolve(
+        authorization === null
+          ? new Response("", { status: 401, headers })
+          : new Response("", { status: 404 }),
+      );
+    }
+  }
+  using transport = new Recorder();
+  const origin = openRegistry({
+    reference: parseImageReference("alpine"),
+    credentials: { domain: "docker.io", ...account },
+    transport,
+  });
+  const { signal } = new AbortController();
+  const message =
+    /^Cannot pull "docker\.io\/library\/alpine:latest": registry .* has no tag "latest"/;
+  await assert.rejects(() => origin.manifest(null, signal), refused("not_found", message));
+  const api = `https://${["registry-1", "docker.io"].join(".")}/v2/library/alpine/manifests/latest`;
+  assert.deepEqual(seen, [
+    [api, null],
+    [`https://${["auth", "docker.io"].join(".")}/token`, basic],
+    [api, "Bearer t1"],
+  ]);
 });

@@ -269,6 +269,32 @@ registryTest("a multi-architecture index is pushed and pulled", async (host) => 
   assert.notEqual(chosen.rootDigest, image.digest);
 });
 
+registryTest("a thread with few rights pulls, from this computer past any proxy", async (host) => {
+  await using registry = await DockerRegistry.start(host.dir);
+  await host.push(registry.domain, "app:1");
+  let proxied = 0;
+  const proxy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    proxied++;
+    return new Response("", { status: 502 });
+  });
+  try {
+    const main = new URL("../support/oci_pull_main.ts", import.meta.url).pathname;
+    const url = `http://127.0.0.1:${proxy.addr.port}`;
+    const { stdout } = await run(Deno.execPath(), [
+      ...["run", "--allow-all", "--no-check", "--unstable-worker-options", main],
+      ...[`${registry.domain}/app:1`, host.dir],
+    ], {
+      env: { ...Deno.env.toObject(), http_proxy: url, HTTP_PROXY: url, HTTPS_PROXY: url },
+      timeoutMs: 60_000,
+    });
+    const answer = JSON.parse(new TextDecoder().decode(stdout));
+    assert.match(answer.digest ?? answer.error, /^sha256:/);
+    assert.equal(proxied, 0);
+  } finally {
+    await proxy.shutdown();
+  }
+});
+
 /** Signs tokens as distribution's specification wants them. */
 class TokenIssuer {
   readonly name = "the issuer";
