@@ -59,7 +59,7 @@ async function attempt(
       ...{ read: true, write: true, create: true, truncate: afresh, mode: 0o600 },
     });
     const hash = hashFor(descriptor);
-    const start = await readStart(file, descriptor, hash, signal);
+    const start = await readStart(file, hash, signal);
     hadStart = start.offset > 0;
     let written = start.offset;
     onProgress(written);
@@ -79,18 +79,13 @@ async function attempt(
   }
 }
 
-/** Takes over what is in `file`, or empties it when it is too long. Leaves it at its end. */
+/** Takes over what is in `file`, whose end the digest judges. Leaves it at its end. */
 async function readStart(
   file: Deno.FsFile,
-  descriptor: Descriptor,
   hash: Hash,
   signal: AbortSignal,
 ): Promise<{ offset: number; hash: Hash }> {
   const { size } = await file.stat();
-  if (size > descriptor.size) {
-    await file.truncate(0);
-    return { offset: 0, hash };
-  }
   const buffer = new Uint8Array(Math.min(readBytes, Math.max(size, 1)));
   let offset = 0;
   for (;;) {

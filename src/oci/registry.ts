@@ -23,7 +23,7 @@ export interface RegistryOptions {
   readonly credentials: RegistryCredentials | null;
   readonly transport: RegistryTransport;
   readonly policy?: RetryPolicy;
-  /** Longest wait for an answer, or for a further KiB; 30 s when left out. */
+  /** Longest wait for an answer, or for further 16 KiB; 30 s when left out. */
   readonly silenceMs?: number;
 }
 

@@ -99,6 +99,7 @@ export class RegistrySession {
       } catch (error) {
         signal.throwIfAborted();
         const why = watchdog.barked ? "it does not answer" : networkReason(error);
+        if (/certificate/i.test(why)) throw this.#badCertificate(url, why);
         throw new TransientError(`registry ${quoted(url.host)}: ${why}`, { cause: error });
       }
       watchdog.saw(Infinity);
@@ -119,6 +120,18 @@ export class RegistrySession {
     }
     const state = `registry ${quoted(endpoint.host)} redirects more than ${maxRedirects} times`;
     throw pullError(subject, "untrusted", state, { code: "BAD_REDIRECT" });
+  }
+
+  #badCertificate(url: URL, why: string) {
+    return pullError(
+      this.#options.subject,
+      "untrusted",
+      `registry ${quoted(url.host)} has no certificate that this host trusts: ${why}`,
+      {
+        code: "BAD_CERTIFICATE",
+        hint: "Add its authority to /usr/local/share/ca-certificates, then: update-ca-certificates",
+      },
+    );
   }
 
   /** Replaces the authorisation `rejected`, once for all requests that were rejected with it. */

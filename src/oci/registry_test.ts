@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { blobAnswer, FakeRegistry, imageIn, noise } from "../../tests/support/fake_registry.ts";
 import { account, PullFixture, refused } from "../../tests/support/pull_fixture.ts";
+import { parseImageReference } from "../model/image_reference.ts";
+import { openLayer } from "./open_layer.ts";
+import { openRegistry } from "./registry.ts";
+import { RegistryTransport } from "./registry_transport.ts";
 
 const layers = [noise(300_000, 1), noise(70_000, 2), noise(10, 3)];
 const basic = `Basic ${btoa(`${account.username}:${account.password}`)}`;
@@ -18,9 +22,10 @@ Deno.test("an image is resolved and its blobs are in the store, whole and privat
   assert.deepEqual(progress.at(-1), [370_010, 370_010]);
   assert.deepEqual(progress, progress.toSorted(([a], [b]) => a - b));
   assert.equal((await pull.files()).length, 5);
-  for (const { digest } of image.layers) {
-    const { mode } = await Deno.stat(pull.store.path(digest));
-    assert.equal((mode ?? 0) & 0o777, 0o600);
+  for (const { digest } of [...image.layers, image.config, image.manifest]) {
+    const path = pull.store.path(digest);
+    const [file, dir] = [await Deno.stat(path), await Deno.stat(path.replace(/\/[^/]*$/, ""))];
+    assert.deepEqual([file, dir].map(({ mode }) => (mode ?? 0) & 0o777), [0o600, 0o700]);
   }
   const before = pull.registry.seen.length;
   await pull.pull();
@@ -116,6 +121,24 @@ Deno.test("a silent registry is given up, a silent transfer gone on with by Rang
   );
 });
 
+Deno.test("as long as something comes, a transfer may break off more often than there are pauses", async () => {
+  await using pull = new PullFixture();
+  const { layers: [first] } = imageIn(pull.registry, layers);
+  const bytes = first?.bytes ?? new Uint8Array();
+  pull.registry.misbehave = (request) => {
+    if (!request.url.endsWith(first?.digest ?? "?")) return undefined;
+    const from = Number(/[0-9]+/.exec(request.headers.get("range") ?? "0")?.[0]);
+    if (from >= 240_000) return undefined;
+    const piece = pull.registry.stalling(bytes.slice(from, from + 40_000));
+    const range = `bytes ${from}-${bytes.length - 1}/${bytes.length}`;
+    return from === 0
+      ? new Response(piece)
+      : new Response(piece, { status: 206, headers: { "content-range": range } });
+  };
+  await pull.pull(pull.origin({ silenceMs: 100 }));
+  assert.equal(pull.registry.requests(first?.digest ?? "?").length, 7);
+});
+
 Deno.test("a trickle counts as silence", async () => {
   await using pull = new PullFixture();
   const { layers: [first] } = imageIn(pull.registry, layers);
@@ -162,9 +185,9 @@ Deno.test("an answer with another range than asked for is not taken", async () =
       : count === 1
       ? new Response(pull.registry.stalling(bytes.slice(0, 100_000)))
       : count === 2
-      ? new Response(bytes.slice(5), {
+      ? new Response(bytes.slice(150_000), {
         status: 206,
-        headers: { "content-range": `bytes 5-${bytes.length - 1}/${bytes.length}` },
+        headers: { "content-range": `bytes 150000-${bytes.length - 1}/${bytes.length}` },
       })
       : undefined;
   await pull.pull(pull.origin({ silenceMs: 150 }));
@@ -286,6 +309,23 @@ Deno.test("redirects in circles, to plain http elsewhere and to nowhere are refu
   }
 });
 
+Deno.test("a certificate that is not trusted is told at once", async () => {
+  class Distrustful extends RegistryTransport {
+    override fetch(): Promise<Response> {
+      const cause = new Error("client error (Connect): invalid peer certificate: UnknownIssuer");
+      return Promise.reject(new TypeError("fetch failed", { cause }));
+    }
+  }
+  using transport = new Distrustful();
+  const reference = parseImageReference("r.example/x");
+  const policy = { delaysMs: [60_000], maxRetryAfterMs: 1, maxResumes: 1 };
+  const origin = openRegistry({ reference, credentials: null, transport, policy });
+  await assert.rejects(
+    () => origin.manifest(null, new AbortController().signal),
+    refused("untrusted", /no certificate that this host trusts: .*UnknownIssuer/),
+  );
+});
+
 Deno.test("a registry that is not there is told as such", async () => {
   await using pull = new PullFixture();
   const origin = pull.origin();
@@ -300,4 +340,26 @@ Deno.test("another registry's credentials are a defect", async () => {
   await using pull = new PullFixture();
   const credentials = { domain: "other.example", ...account };
   assert.throws(() => pull.origin({ credentials }), /the credentials are for "other\.example"/);
+});
+
+Deno.test("a layer is read from the store, or verified while it comes from elsewhere", async () => {
+  await using pull = new PullFixture();
+  const { layers: [first] } = imageIn(pull.registry, layers);
+  const origin = pull.origin();
+  const { layers: [layer] } = await pull.resolve(origin);
+  assert.ok(layer !== undefined && first !== undefined);
+  const { signal } = pull.stop;
+  const read = async () => {
+    const chunks = openLayer(origin, layer, { store: pull.store, signal });
+    const copies = await Array.fromAsync(chunks, (chunk) => chunk.slice());
+    return new Uint8Array(await new Blob(copies).arrayBuffer());
+  };
+  assert.deepEqual(await read(), first.bytes);
+  await pull.pull(origin);
+  const before = pull.registry.seen.length;
+  assert.deepEqual(await read(), first.bytes);
+  assert.equal(pull.registry.seen.length, before);
+  await Deno.remove(pull.store.path(layer.digest));
+  pull.registry.misbehave = () => new Response(first.bytes.slice().reverse());
+  await assert.rejects(read, refused("untrusted", /another digest/));
 });

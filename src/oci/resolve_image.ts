@@ -3,28 +3,15 @@ import { type Digest, type DigestAlgorithm, digestParts } from "../model/digest.
 import type { BlobHold, BlobStore } from "./blob_store.ts";
 import { type ImageConfig, parseImageConfig } from "./image_config.ts";
 import type { Descriptor, ImageOrigin, RawManifest } from "./image_origin.ts";
+import { checkLayers, type Layer } from "./layers.ts";
 import { imageLimits } from "./limits.ts";
 import { type IndexEntry, type Manifest, parseManifest } from "./manifest.ts";
-import {
-  isConfigType,
-  isForeignLayer,
-  type LayerCompression,
-  layerCompression,
-  manifestKind,
-} from "./media_types.ts";
+import { isConfigType, manifestKind } from "./media_types.ts";
 import { pullError, quoted } from "./oci_error.ts";
 import { choosePlatform, type Platform, runsOn } from "./platform.ts";
 import { joined } from "./read_bounded.ts";
 import { defaultRetryPolicy, type RetryPolicy } from "./retries.ts";
 import { streamBlob, wrongSize } from "./stream_blob.ts";
-
-/** One layer of an image. */
-export interface Layer extends Descriptor {
-  /** What the manifest says; whoever unpacks it looks at its first bytes, too. */
-  readonly compression: LayerCompression;
-  /** Digest of the uncompressed tar, which must be checked while unpacking. */
-  readonly diffId: Digest;
-}
 
 /** An image for one platform, verified but for its layers' content. */
 export interface ResolvedImage {
@@ -92,7 +79,7 @@ class Resolution {
       }
     }
     const config = await this.#config(manifest.config);
-    const layers = this.#layers(manifest.layers, config.diffIds);
+    const layers = checkLayers(manifest.layers, config.diffIds, this.#origin);
     for (const layer of layers) this.#needs(layer.digest);
     const sizes = new Map(layers.map((layer) => [layer.digest, layer.size]));
     return {
@@ -203,43 +190,6 @@ class Resolution {
       chunks.push(chunk.slice());
     }
     return joined(chunks, descriptor.size);
-  }
-
-  #layers(descriptors: readonly Descriptor[], diffIds: readonly Digest[]): Layer[] {
-    if (descriptors.length !== diffIds.length) {
-      const state = `it has ${descriptors.length} layers, its configuration ${diffIds.length}`;
-      throw this.#untrusted(state);
-    }
-    const sizes = new Map<Digest, number>();
-    let totalBytes = 0;
-    return descriptors.map((descriptor, at) => {
-      const { digest, size, mediaType } = descriptor;
-      const compression = layerCompression(mediaType);
-      const diffId = diffIds[at];
-      if (compression === undefined || diffId === undefined) {
-        const why = isForeignLayer(mediaType)
-          ? "is kept by its publisher at another place, which is not followed"
-          : "is of a type that is not known";
-        throw pullError(
-          this.#origin,
-          "precondition",
-          `layer ${digest} ${why}: ${quoted(mediaType)}`,
-          {
-            code: "BAD_LAYER_TYPE",
-            hint: "Choose an image with ordinary layers",
-          },
-        );
-      }
-      if ((sizes.get(digest) ?? size) !== size) {
-        throw this.#untrusted(`it gives layer ${digest} two sizes`, "SIZE_MISMATCH");
-      }
-      if (!sizes.has(digest)) totalBytes += size;
-      sizes.set(digest, size);
-      if (size > imageLimits.layerBytes || totalBytes > imageLimits.totalBytes) {
-        throw this.#limit(`with layer ${digest} it has ${totalBytes} bytes`);
-      }
-      return { digest, size, mediaType, compression, diffId };
-    });
   }
 
   async #fetched(digest: Digest | null): Promise<RawManifest> {

@@ -93,8 +93,23 @@ Deno.test("a token that runs out is replaced once for all transfers under way", 
   await pull.resolve(origin);
   assert.equal(issued, 1);
   good.clear();
-  await pull.pull(origin);
+  const image = await pull.pull(origin);
   assert.equal(issued, 2);
+  // A refusal of the old token that comes when there is a new one already replaces nothing.
+  good.clear();
+  const late = Promise.withResolvers<void>();
+  const usual = pull.registry.misbehave;
+  let refusals = 0;
+  pull.registry.misbehave = async (request, count) => {
+    const answer = await usual(request, count);
+    if (request.url.includes("/token")) setTimeout(late.resolve, 50);
+    if (answer?.status === 401 && ++refusals === 3) await late.promise;
+    return answer;
+  };
+  for (const { digest } of image.layers) await Deno.remove(pull.store.path(digest));
+  await pull.fetcher.fetch(origin, image.layers, { signal: pull.stop.signal });
+  assert.equal(refusals, 3);
+  assert.equal(issued, 3);
 });
 
 Deno.test("a registry that is never content is not asked for ever", async () => {

@@ -1,5 +1,5 @@
-/** Fewer bytes than this in a row of short ones do not count: a trickle must not hold a download. */
-const bytesThatCount = 1024;
+/** Fewer bytes than this within the time do not count: a trickle must not hold a download. */
+const bytesThatCount = 16 * 1024;
 
 /** Ends what it watches when nothing came for too long, or when the caller gives up. */
 export class Watchdog implements Disposable {

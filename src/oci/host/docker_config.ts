@@ -60,7 +60,7 @@ export function serverName(domain: string): string {
  * wrote them.
  */
 export function authFor(config: DockerConfig, domain: string): AuthEntry | undefined {
-  const exact = config.auths.get(serverName(domain)) ?? config.auths.get(domain);
+  const exact = config.auths.get(domain);
   if (exact !== undefined) return exact;
   const hosts = domain === defaultDomain ? [`index.${defaultDomain}`, domain] : [domain];
   for (const [name, entry] of config.auths) {

@@ -151,7 +151,9 @@ Deno.test("a helper's name is a name, and its program is in an absolute director
     if (name !== "") assert.match(problem?.message ?? "", /is no program's name/, name);
   }
   await home.config({ credsStore: "evil" });
-  const { problem } = await home.lookUp("r.example", { PATH: `bin:.:${home.dir}/nowhere` });
+  const relative = `${"../".repeat(Deno.cwd().split("/").length)}${home.dir.slice(1)}/bin`;
+  const PATH = `bin:.:${relative}:${home.dir}/nowhere`;
+  const { problem } = await home.lookUp("r.example", { PATH });
   assert.match(problem?.message ?? "", /"docker-credential-evil": it is not in your PATH/);
   await assert.rejects(() => Deno.lstat(canary));
 });
