@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { defaultDomain } from "../model/image_reference.ts";
 import { endpointOf, mayReach } from "./endpoint.ts";
 import { isSameOwner, parseRealm } from "./realm.ts";
 
@@ -46,7 +47,7 @@ Deno.test("http, user names in URLs and other schemes are no way on for a remote
 
 Deno.test("credentials go to token servers of the same owner only", () => {
   const cases: [string, string, boolean][] = [
-    ["docker.io", "https://auth.docker.io/token", true],
+    [defaultDomain, `https://auth.${defaultDomain}/token`, true],
     ["registry.example.com", "https://registry.example.com/token", true],
     ["registry.example.com", "https://registry.example.com:8443/token", true],
     ["registry.example.com", "https://example.com/jwt/auth", true],

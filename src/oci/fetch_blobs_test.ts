@@ -7,12 +7,16 @@ const layers = [noise(200_000, 1), noise(150_000, 2), noise(1000, 3), noise(5, 4
 
 Deno.test("three blobs come at once, and not more", async () => {
   await using pull = new PullFixture();
-  imageIn(pull.registry, layers);
+  const { config } = imageIn(pull.registry, layers);
+  const three = Promise.withResolvers<void>();
   let [now, most] = [0, 0];
   pull.registry.misbehave = async ({ url }) => {
-    if (!url.includes("/blobs/")) return undefined;
+    if (!url.includes("/blobs/") || url.endsWith(config.digest)) return undefined;
     most = Math.max(most, ++now);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (now === 3) three.resolve();
+    await three.promise;
+    // Long enough that a fourth would be seen.
+    await new Promise((resolve) => setTimeout(resolve, 50));
     now--;
     return undefined;
   };

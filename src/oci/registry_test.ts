@@ -97,22 +97,30 @@ Deno.test("a blob that a manifest names and the registry lacks is named", async 
   await assert.rejects(() => pull.pull(), refused("not_found", message));
 });
 
+/** Where the rest that a request asks for starts. */
+function startOf(request: Request): number {
+  return Number(/[0-9]+/.exec(request.headers.get("range") ?? "0")?.[0]);
+}
+
 Deno.test("a silent registry is given up, a silent transfer gone on with by Range", async () => {
   await using pull = new PullFixture();
   const { layers: [first] } = imageIn(pull.registry, layers);
   const bytes = first?.bytes ?? new Uint8Array();
-  pull.registry.misbehave = ({ url }, count) =>
-    url.endsWith(first?.digest ?? "?") && count < 3
-      ? count === 1
-        ? new Response(pull.registry.stalling(bytes.slice(0, 100_000)))
-        : new Response(pull.registry.stalling(bytes.slice(100_000, 150_000)), {
-          status: 206,
-          headers: { "content-range": `bytes 100000-${bytes.length - 1}/${bytes.length}` },
-        })
-      : undefined;
-  await pull.pull(pull.origin({ silenceMs: 150 }));
+  const silentAfter = new Map([[0, 100_000], [100_000, 150_000]]);
+  pull.registry.misbehave = (request) => {
+    const from = startOf(request);
+    const to = silentAfter.get(from);
+    if (!request.url.endsWith(first?.digest ?? "?") || to === undefined) return undefined;
+    const piece = pull.registry.stalling(bytes.slice(from, to));
+    const range = `bytes ${from}-${bytes.length - 1}/${bytes.length}`;
+    return from === 0
+      ? new Response(piece)
+      : new Response(piece, { status: 206, headers: { "content-range": range } });
+  };
+  await pull.pull(pull.origin({ silenceMs: 250 }));
   const ranges = pull.registry.requests(first?.digest ?? "?").map(({ range }) => range);
-  assert.deepEqual(ranges, [null, "bytes=100000-", "bytes=150000-"]);
+  assert.deepEqual([...new Set(ranges)], [null, "bytes=100000-", "bytes=150000-"]);
+  assert.deepEqual(await pull.blob(first?.digest ?? "sha256:"), bytes);
   await using mute = new PullFixture();
   mute.registry.misbehave = () => new Response(mute.registry.stalling(new Uint8Array(0)));
   await assert.rejects(
@@ -127,7 +135,7 @@ Deno.test("as long as something comes, a transfer may break off more often than 
   const bytes = first?.bytes ?? new Uint8Array();
   pull.registry.misbehave = (request) => {
     if (!request.url.endsWith(first?.digest ?? "?")) return undefined;
-    const from = Number(/[0-9]+/.exec(request.headers.get("range") ?? "0")?.[0]);
+    const from = startOf(request);
     if (from >= 240_000) return undefined;
     const piece = pull.registry.stalling(bytes.slice(from, from + 40_000));
     const range = `bytes ${from}-${bytes.length - 1}/${bytes.length}`;
@@ -135,8 +143,8 @@ Deno.test("as long as something comes, a transfer may break off more often than 
       ? new Response(piece)
       : new Response(piece, { status: 206, headers: { "content-range": range } });
   };
-  await pull.pull(pull.origin({ silenceMs: 100 }));
-  assert.equal(pull.registry.requests(first?.digest ?? "?").length, 7);
+  await pull.pull(pull.origin({ silenceMs: 200 }));
+  assert.ok(pull.registry.requests(first?.digest ?? "?").length >= 7);
 });
 
 Deno.test("a trickle counts as silence", async () => {

@@ -24,7 +24,8 @@ export class RegistryTransport implements Disposable {
     const known = this.#clients.get(url.origin);
     if (known !== undefined) return known;
     const port = Number(url.port === "" ? (url.protocol === "http:" ? 80 : 443) : url.port);
-    const hostname = url.hostname.replace(/^\[|\]$/g, "");
+    // An IPv6 address keeps its brackets: Deno makes a URI of the two.
+    const { hostname } = url;
     const client = Deno.createHttpClient({ proxy: { transport: "tcp", hostname, port } });
     this.#clients.set(url.origin, client);
     return client;

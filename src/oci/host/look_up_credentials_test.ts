@@ -133,7 +133,11 @@ Deno.test("a hostile or broken helper is a problem, told without what it said", 
   for (const [name, script, problem] of cases) {
     await home.helper(name, script);
     await home.config({ credsStore: name });
-    const found = await home.lookUp("r.example", {}, 500);
+    const found = await home.lookUp(
+      "r.example",
+      {},
+      /too long/.test(problem.source) ? 500 : 20_000,
+    );
     assert.equal(found.credentials, null);
     assert.match(found.problem?.message ?? "", problem, name);
     assert.match(found.problem?.hint ?? "", /credsStore/);
