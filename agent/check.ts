@@ -57,6 +57,7 @@ function checkIdentity(identity: Fields): Identity {
   const clockMs = identity["clockMs"];
   if (typeof clockMs !== "number" || !Number.isFinite(clockMs)) throw invalid("clockMs");
   return {
+    stamp: matching(identity["stamp"], /^[0-9a-f]{32}$/, "stamp"),
     hostname: matching(identity["hostname"], /^[a-z0-9]([a-z0-9-]{0,62})$/, "hostname"),
     machineId: matching(identity["machineId"], /^[0-9a-f]{32}$/, "machineId"),
     clockMs,

@@ -11,6 +11,8 @@ export interface AgentContext {
   readonly raw: RawListener;
   /** Whether an identity was given. */
   isIdentified: boolean;
+  /** Commands that are being started, or were a moment ago. */
+  headStarts: number;
   /** Called once, when the first identity has been applied. */
   onIdentity: () => void;
 }
@@ -19,5 +21,5 @@ export interface AgentContext {
 export function guestContext(): AgentContext {
   const tcp = socatCommand(kitPath);
   const raw = new RawListener("/run/banger/raw", tcp, socatCommand(kitPath, "vsock"));
-  return { root: "", kit: kitPath, raw, isIdentified: false, onIdentity: () => {} };
+  return { root: "", kit: kitPath, raw, isIdentified: false, headStarts: 0, onIdentity: () => {} };
 }

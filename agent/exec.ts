@@ -2,6 +2,7 @@ import type { ExecExit, ExecRequest } from "../src/wire/messages.ts";
 import type { MuxStream } from "../src/wire/mux_stream.ts";
 import type { AgentContext } from "./context.ts";
 import { Failure } from "./failure.ts";
+import { withHeadStart } from "./hand_over.ts";
 import { forwardInput } from "./input.ts";
 import { forwardOutput } from "./output.ts";
 import { findProgram } from "./program.ts";
@@ -26,7 +27,7 @@ export async function exec(
   request: ExecRequest,
   stream: MuxStream,
 ): Promise<ExecExit> {
-  const child = spawn(context, request);
+  const child = withHeadStart(context, () => spawn(context, request));
   const raw = new RawPipes(context.raw, stream, child.pid);
   stream.onControl = (message) => {
     raw.onControl(message);

@@ -20,6 +20,11 @@ export function makeDirectory(path: string, mode?: number): void {
   Deno.mkdirSync(path, { recursive: true, ...(mode === undefined ? {} : { mode }) });
 }
 
+/** Removes a directory and all in it. */
+export function removeTree(path: string): void {
+  Deno.removeSync(path, { recursive: true });
+}
+
 /** Whether anything, also a dangling link, has this name. */
 export function exists(path: string): boolean {
   try {
@@ -32,9 +37,14 @@ export function exists(path: string): boolean {
 
 /** Writes a line for whoever waits at the pipe `path`; false when there is no such pipe (any more). */
 export function tell(path: string, line = ""): boolean {
-  if (!exists(path)) return false;
-  // Opened both ways, since opening a pipe that nobody reads for writing would wait.
-  using pipe = Deno.openSync(path, { read: true, write: true });
+  let pipe: Deno.FsFile;
+  try {
+    // Opened both ways, since opening a pipe that nobody reads for writing would wait.
+    pipe = Deno.openSync(path, { read: true, write: true });
+  } catch {
+    return false;
+  }
+  using _closing = pipe;
   pipe.writeSync(new TextEncoder().encode(`${line}\n`));
   return true;
 }

@@ -21,7 +21,7 @@ function main(args: readonly string[]): void {
     Deno.exit(2);
   }
   const context = guestContext();
-  context.onIdentity = () => handOver(context);
+  context.onIdentity = () => void handOver(context);
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     say(Deno.stderr, `banger-agent: ${event.reason}\n`);

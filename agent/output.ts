@@ -2,6 +2,7 @@ import type { Channel } from "../src/wire/frame.ts";
 import type { MuxStream } from "../src/wire/mux_stream.ts";
 import { lingerBytes, lingerMs, silenceMs } from "./linger.ts";
 import { joinerEnd } from "./raw_joiner.ts";
+import { sleep } from "./sleep.ts";
 import type { RawPipes } from "./raw_pipes.ts";
 
 /**
@@ -52,7 +53,7 @@ export async function forwardOutput(
 /** Decides when a pipe is given up after the exit of its program. */
 class LingerWatch {
   readonly #giveUp: () => void;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #isLooking = false;
   #over = false;
   #readingMs: number | null = null;
   #spentMs = 0;
@@ -67,12 +68,12 @@ class LingerWatch {
     this.#readingMs &&= performance.now();
     this.#spentMs = 0;
     this.#bytes = 0;
-    this.#timer = setInterval(() => this.#look(), silenceMs / 5);
+    this.#isLooking = true;
+    void this.#keepLooking();
   }
 
   stop(): void {
     this.#over = true;
-    clearInterval(this.#timer);
   }
 
   reading(now: boolean): void {
@@ -82,7 +83,14 @@ class LingerWatch {
 
   passed(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#timer !== undefined) this.#look();
+    if (this.#isLooking) this.#look();
+  }
+
+  async #keepLooking(): Promise<void> {
+    while (!this.#over) {
+      await sleep(silenceMs / 5);
+      if (!this.#over) this.#look();
+    }
   }
 
   #look(): void {

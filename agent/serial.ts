@@ -4,6 +4,7 @@ import type { ByteLink } from "../src/wire/link.ts";
 import { writeAll } from "../src/wire/connection_link.ts";
 import type { AgentContext } from "./context.ts";
 import { serveStream } from "./serve_stream.ts";
+import { sleep } from "./sleep.ts";
 import { welcome } from "./welcome.ts";
 
 /** A virtio-serial port without a host reads as ended; it is looked at again after so long. */
@@ -23,7 +24,7 @@ export async function serveSerial(context: AgentContext): Promise<void> {
       welcome,
       onStream: (stream) => void serveStream(context, stream),
     });
-    await new Promise((resolve) => setTimeout(resolve, pollMs));
+    await sleep(pollMs);
   }
 }
 

@@ -1,18 +1,14 @@
 import { connectAgent } from "../guest/agent_client.ts";
 import type { AgentSession } from "../guest/agent_session.ts";
 import { BangerError, isBangerError } from "../model/errors.ts";
-import type { VmPaths } from "../paths/paths.ts";
 import type { StartStep, StepContext } from "../services/vm/contract.ts";
 import type { ProcessExit } from "../process/host_processes.ts";
 import type { Machine } from "../vmm/contract.ts";
-import type { Identity } from "../wire/messages.ts";
 
 /** What {@linkcode agentStep} needs. */
 export interface AgentDeps {
   /** How long a guest may take from the start of its kernel until its agent answers. */
   readonly bootTimeoutMs: number;
-  /** Public key lines that may log in. */
-  readonly authorizedKeys: (signal: AbortSignal) => Promise<readonly string[]>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** `bytes` random bytes in hexadecimal. */
@@ -26,13 +22,13 @@ const consoleTailBytes = 2048;
 const endNoticedMs = 2_000;
 
 /**
- * Waits for the guest's agent, which is what "ready" means, and tells the guest who it is: nothing
- * of a VM's identity is in its image.
+ * Waits for the guest's agent, which is what "ready" means, and tells it who the guest is: by then that
+ * is applied already, where it came with the initrd.
  */
 export function agentStep(deps: AgentDeps): StartStep {
   return {
     name: "agent",
-    dependsOn: ["machine", "host_key"],
+    dependsOn: ["machine", "identity"],
     async start(context) {
       const { machine } = context.facts;
       if (machine === null) throw new Error("no machine was started");
@@ -44,8 +40,10 @@ export function agentStep(deps: AgentDeps): StartStep {
       await context.reporter.stage(
         { id: "vm.identity", title: "Setting up the guest" },
         async () => {
-          const identity = await identityOf(deps, context);
-          await session.identity(identity, { signal: context.signal });
+          const { identity } = context.facts;
+          if (identity === null) throw new Error("no identity was made");
+          const now = { ...identity, clockMs: deps.now() };
+          await session.identity(now, { signal: context.signal });
         },
       );
     },
@@ -119,40 +117,4 @@ async function endWithin(machine: Machine, timeoutMs: number): Promise<ProcessEx
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function identityOf(
-  deps: AgentDeps,
-  context: StepContext,
-): Promise<Identity> {
-  const { vm, facts, paths, bootSet } = context;
-  const network = facts.network;
-  return {
-    hostname: vm.config.name,
-    machineId: machineId(vm.id),
-    clockMs: deps.now(),
-    hostKey: await hostKey(paths),
-    authorizedKeys: await deps.authorizedKeys(context.signal),
-    git: context.gitIdentity,
-    network: network === null ? null : {
-      mac: network.mac,
-      address: network.address,
-      gateway: network.gateway,
-      dns: network.dns,
-    },
-    growRoot: vm.config.diskBytes > bootSet.image.virtualBytes,
-  };
-}
-
-/** A machine-id(5) that stays the same over restarts of the VM and tells nothing else. */
-function machineId(vmId: string): string {
-  return `${vmId}${vmId.split("").toReversed().join("")}`;
-}
-
-async function hostKey(paths: VmPaths): Promise<Identity["hostKey"]> {
-  const [privateKey, publicKey] = await Promise.all([
-    Deno.readTextFile(paths.hostKey),
-    Deno.readTextFile(`${paths.hostKey}.pub`),
-  ]);
-  return { privateKey, publicKey: publicKey.trim() };
 }

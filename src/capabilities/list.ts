@@ -1,13 +1,14 @@
 import type { StartStep } from "../services/vm/contract.ts";
 import { type AgentDeps, agentStep } from "./agent.ts";
 import { hostKeyStep, type MakeHostKey } from "./host_key.ts";
+import { type IdentityDeps, identityStep } from "./identity.ts";
 import { type MachineDeps, machineStep } from "./machine.ts";
 import { type NetworkDeps, networkStep } from "./network.ts";
 import { placesStep } from "./places.ts";
 import { systemDiskStep } from "./system_disk.ts";
 
 /** What the steps need of the composition root. */
-export interface CapabilityDeps extends MachineDeps, NetworkDeps, AgentDeps {
+export interface CapabilityDeps extends MachineDeps, NetworkDeps, IdentityDeps, AgentDeps {
   readonly makeHostKey: MakeHostKey;
 }
 
@@ -18,6 +19,7 @@ export function startSteps(deps: CapabilityDeps): readonly StartStep[] {
     hostKeyStep(deps.makeHostKey),
     systemDiskStep(),
     networkStep(deps),
+    identityStep(deps),
     machineStep(deps),
     agentStep(deps),
   ];

@@ -1,6 +1,6 @@
+import { removeSeededInitrd } from "../kernels/seeded_initrd.ts";
 import { readHandles, writeHandles } from "../services/vm/handles.ts";
-import { networkWord } from "../wire/messages.ts";
-import type { GuestNetwork, Missing, StartStep } from "../services/vm/contract.ts";
+import type { Missing, StartStep } from "../services/vm/contract.ts";
 import type { KernelRecord } from "../model/artefacts.ts";
 import type { VmId } from "../model/ids.ts";
 import type { Accelerator, Vmm } from "../vmm/contract.ts";
@@ -25,18 +25,11 @@ export interface MachineDeps {
   readonly missing: () => Promise<readonly Missing[]>;
 }
 
-/** Tells the kit's init the network, so that it is up before the agent runs. */
-function networkWords(network: GuestNetwork | null): readonly string[] {
-  return network === null
-    ? []
-    : [`${networkWord}=${network.mac},${network.address},${network.gateway}`];
-}
-
 /** The VM's process. Boots the kernel; the guest is not ready yet when this step has started. */
 export function machineStep(deps: MachineDeps): StartStep {
   return {
     name: "machine",
-    dependsOn: ["places", "system_disk", "network"],
+    dependsOn: ["places", "system_disk", "network", "identity"],
     preflight: () => deps.missing(),
     async start({ vm, paths, bootSet, facts, reporter, signal }) {
       const { kernel } = bootSet;
@@ -56,8 +49,8 @@ export function machineStep(deps: MachineDeps): StartStep {
             cpus: vm.config.cpus,
             memoryMib: vm.config.memoryMib,
             kernelPath: kernel.vmlinuxPath,
-            initrdPath: kernel.initrdPath,
-            commandLine: networkWords(facts.network),
+            initrdPath: facts.initrdPath,
+            commandLine: [],
             disks: facts.disks,
             network: facts.network === null
               ? null
@@ -75,6 +68,8 @@ export function machineStep(deps: MachineDeps): StartStep {
           signal,
         );
         writeHandles(paths, { machine: facts.machine.handle });
+        // The VMM has read it; the guest's private key is in it.
+        if (facts.initrdPath !== null) await removeSeededInitrd(facts.initrdPath);
       });
     },
     async stop(vm, paths) {

@@ -118,8 +118,8 @@ function agentSession(mux: Mux, welcome: Welcome): AgentSession {
     closed: mux.closed.then((error) => error.message),
     health: async (options) => (await call({ method: "health" }, options)).health,
     identity: async (identity, options) => {
-      const { sshReady, tookMs } = await call({ method: "identity", identity }, options, 30_000);
-      return { sshReady, tookMs };
+      const { tookMs } = await call({ method: "identity", identity }, options, 30_000);
+      return { tookMs };
     },
     exec: (exec) => execStream(open({ method: "exec", exec })),
     ports: async (options) => (await call({ method: "ports" }, options)).ports,

@@ -32,7 +32,7 @@ const result = v.variant("method", [
       sshReady: v.boolean(),
     }),
   }),
-  v.object({ method: v.literal("identity"), sshReady: v.boolean(), tookMs: amount }),
+  v.object({ method: v.literal("identity"), tookMs: amount }),
   v.object({
     method: v.literal("exec"),
     exit: v.variant("how", [

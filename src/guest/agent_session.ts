@@ -43,7 +43,7 @@ export interface AgentSession {
   identity(
     identity: Identity,
     options?: CallOptions,
-  ): Promise<{ readonly sshReady: boolean; readonly tookMs: number }>;
+  ): Promise<{ readonly tookMs: number }>;
   exec(request: ExecRequest): ExecStream;
   ports(options?: CallOptions): Promise<readonly ListeningPort[]>;
   stats(options?: CallOptions): Promise<GuestStats>;

@@ -3,6 +3,7 @@ import { BangerError } from "../model/errors.ts";
 import { run } from "../process/run.ts";
 import { kitPath } from "../wire/messages.ts";
 import { elfNeeds } from "./elf.ts";
+import { identifyScript } from "./kit_identify.ts";
 import { kitInitScript } from "./kit_init.ts";
 import type { KitPackages } from "./kit_packages.ts";
 import { rawJoinScript } from "./kit_raw_join.ts";
@@ -63,6 +64,7 @@ export async function buildKit(options: KitOptions): Promise<BuiltKit> {
   files.set("bin/deno", { bytes: deno, mode: 0o755 });
   addText(files, "bin/agent.js", await Deno.readTextFile(options.agentBundle), 0o644);
   addText(files, "sbin/kit-init", kitInitScript, 0o755);
+  addText(files, "sbin/identify", identifyScript, 0o755);
   addText(files, "sbin/raw-join", rawJoinScript, 0o755);
   addText(files, "etc/sshd_config", sshdConfig, 0o644);
   await writeTree(tree, files);
@@ -88,7 +90,9 @@ export async function kitInputsKey(
 ): Promise<string> {
   const deno = await Deno.stat(options.denoBinary);
   return createHash("sha256")
-    .update(`${builderRevision} ${deno.size}\n${kitInitScript}\n${rawJoinScript}\n${sshdConfig}\n`)
+    .update(
+      `${builderRevision} ${deno.size}\n${kitInitScript}\n${identifyScript}\n${rawJoinScript}\n${sshdConfig}\n`,
+    )
     .update(await Deno.readFile(options.agentBundle))
     .digest("hex");
 }

@@ -1,9 +1,8 @@
 import {
   agentPortName,
   handOverFifo,
+  identitySeedDir,
   kitPath,
-  networkFile,
-  networkWord,
   stewardFifo,
 } from "../wire/messages.ts";
 
@@ -25,7 +24,7 @@ const handOverS = 10;
  * its identity (host name, machine id, addresses, ssh server), and the agent did not have to share
  * the processor. Without a host it starts some seconds later all the same.
  *
- * The network, which the kernel command line tells, is set up while the agent starts. Clock
+ * The identity that came in the initrd, the network included, is applied while the agent starts. Clock
  * and ssh server wait for a line each in `stewardFifo`: by the second the server has its host key.
  *
  * The supervisor opens the virtio-serial port once and keeps it: a second open gives EBUSY, and
@@ -67,30 +66,6 @@ supervise() {
     [ $delay -ge 30 ] || delay=$((delay * 2))
   done
 }
-# The agent takes a second to start; what needs no agent is done beside it.
-network() {
-  given=
-  read -r words </proc/cmdline
-  for word in $words; do
-    case $word in ${networkWord}=*) given=\${word#*=} ;; esac
-  done
-  [ -n "$given" ] || return
-  ifs=$IFS
-  IFS=,
-  set -- $given
-  IFS=$ifs
-  $b ip link set lo up
-  # passt learns the guest's MAC address from a frame; without one the guest's kernel would ignore
-  # connections from the host, which come to no address of its own.
-  echo 1 >/proc/sys/net/ipv4/conf/all/arp_notify
-  for device in /sys/class/net/*; do
-    read -r mac <"$device/address"
-    [ "$mac" = "$1" ] || continue
-    name=\${device##*/}
-    $b ip addr add "$2" dev "$name" && $b ip link set "$name" up &&
-      $b ip route replace default via "$3" dev "$name" && echo "$given" >${networkFile}
-  done
-}
 steward() {
   # One descriptor for both lines: the second may have come already.
   exec 0<>${stewardFifo}
@@ -105,7 +80,8 @@ steward() {
   OPENSSL_CONF=/dev/null ${kitPath}/sbin/sshd -f ${kitPath}/etc/sshd_config
 }
 supervise &
-network >/dev/null 2>&1 &
+# The agent takes a second to start: meanwhile the guest becomes who it is.
+[ ! -d ${identitySeedDir} ] || ${kitPath}/sbin/identify ${identitySeedDir} </dev/null >/dev/null 2>&1 &
 steward </dev/null >/dev/null 2>&1 &
 read -r -t ${handOverS} line <>${handOverFifo}
 $b rm ${handOverFifo}

@@ -1,6 +1,9 @@
 /** Where the modules disk is mounted inside the guest, below its `/run`. */
 export const guestModulesDir = "/run/banger/modules";
 
+/** Where the guest's identity is put, when one came with the initrd; as in `wire/messages.ts`. */
+const guestSeedDir = "/run/banger/seed";
+
 /** virtio-blk serials by which `/init` finds its disks (at most 20 bytes, virtio 1.2, 5.2.6). */
 export const diskSerials = {
   root: "banger-root",
@@ -84,6 +87,11 @@ bind_modules() {
   mount -o bind $n${guestModulesDir} $lib/modules/$release
 }
 [ -z "$modules" ] || bind_modules || echo "banger-init: no modules for $(uname -r)"
+
+# Who the guest is: for the kit's init, out of reach of other users.
+if [ -d /seed ]; then
+  mkdir -p $n/run/banger && mv /seed $n${guestSeedDir} || echo "banger-init: no identity"
+fi
 
 mount -o move /dev $n/dev || fail "move /dev"
 mkdir $n/dev/pts $n/dev/shm 2>/dev/null

@@ -102,6 +102,7 @@ const applets = [
   "insmod",
   "mkdir",
   "mount",
+  "mv",
   "readlink",
   "reboot",
   "sleep",

@@ -159,6 +159,7 @@ export class Paths {
       memoryOnDisk: `${state}/memory`,
       consoleSegments: [`${state}/console.0`, `${state}/console.1`],
       handles: `${state}/handles.json`,
+      seededInitrd: `${state}/initrd.img`,
       hostKey: `${state}/host_key`,
       knownHosts: `${state}/known_hosts`,
       qmpSocket: socket("q"),
@@ -190,6 +191,8 @@ export interface VmPaths {
   readonly memoryOnDisk: string;
   readonly consoleSegments: readonly [string, string];
   readonly handles: string;
+  /** The initrd of a start, with the guest's identity; there only until the VMM has read it. */
+  readonly seededInitrd: string;
   readonly hostKey: string;
   readonly knownHosts: string;
   readonly qmpSocket: string;

@@ -29,14 +29,11 @@ export const kitPath = "/.banger";
 /** Pipe of the guest: a line in it tells the kit's init to go on with the image's own init. */
 export const handOverFifo = "/run/banger/hand-over";
 
-/**
- * Word of the kernel command line with `MAC,ADDRESS/PREFIX,GATEWAY`, by which the kit's init sets
- * up the network while the agent starts. Nothing in it is secret; the identity says the same.
- */
-export const networkWord = "banger.net";
+/** Directory of the guest with the files of its identity as they came in the initrd. */
+export const identitySeedDir = "/run/banger/seed";
 
-/** Where the kit's init leaves the value of {@linkcode networkWord} once it has acted on it. */
-export const networkFile = "/run/banger/network";
+/** File of the guest with the stamp of the identity that it has. */
+export const identityStampFile = "/run/banger/identity";
 
 /**
  * The first line written here sets the clock (`@SECONDS`; an empty line leaves it), the second starts the
@@ -73,8 +70,13 @@ export type AgentRequest =
   | { readonly method: "stats" }
   | { readonly method: "shutdown"; readonly how: "poweroff" | "reboot" };
 
-/** Who the guest is from now on. Applied in this order, before the ssh server starts. */
+/**
+ * Who the guest is from now on, before the ssh server starts. It comes in the guest's initrd, so that it
+ * is applied while the agent starts, and again to the agent, which applies what was not.
+ */
 export interface Identity {
+  /** 32 hexadecimal digits, new for each start: what the guest has when all of this was applied. */
+  readonly stamp: string;
   readonly hostname: string;
   /** 32 hexadecimal digits. */
   readonly machineId: string;
@@ -125,7 +127,7 @@ export type AgentFailureKind = "not_found" | "not_executable" | "invalid" | "int
 /** What a request answers, by method. */
 export type AgentResult =
   | { readonly method: "health"; readonly health: Health }
-  | { readonly method: "identity"; readonly sshReady: boolean; readonly tookMs: number }
+  | { readonly method: "identity"; readonly tookMs: number }
   | { readonly method: "exec"; readonly exit: ExecExit }
   | { readonly method: "ports"; readonly ports: readonly ListeningPort[] }
   | { readonly method: "stats"; readonly stats: GuestStats }

@@ -26,6 +26,30 @@ freshTest("Ctrl-C while a first run pulls leaves nothing, and no build goes on",
   assert.deepEqual(await vmsOf(banger), []);
 });
 
+vmTest("Ctrl-C while a repository is copied: nothing is left", async (banger) => {
+  const repository = await Deno.makeTempDir({ prefix: "banger-copied-" });
+  try {
+    // Random bytes, in a file and once more in git's: seconds to copy into an emulated guest.
+    const made = await banger.script(
+      `cd ${repository} && git init -q && head -c 40000000 /dev/urandom >large && git add . &&
+      git -c user.name=a -c user.email=a@example.test commit -qm large`,
+    );
+    assert.equal(made.code, 0, made.stderr);
+    const going = new WatchedRun(banger, ["vm", "run", "--", "true"], repository);
+    await going.said(/==> Setting up the guest … done/);
+    await new Promise((done) => setTimeout(done, 300));
+    going.kill("SIGINT");
+    assert.equal(await going.end(), 130, going.stderr);
+    assert.match(going.stderr, /Error: Interrupted/);
+    assert.doesNotMatch(going.stderr, /Copying the repository … done/);
+    assert.deepEqual(await vmsOf(banger), []);
+    await until("its processes end", async () => (await guestProcesses(banger)).length === 0);
+    assert.deepEqual(await namesIn(`${await stateDirOf(banger)}/vms`), []);
+  } finally {
+    await Deno.remove(repository, { recursive: true });
+  }
+});
+
 vmTest(
   "Ctrl-C while it connects, launches, boots, sets up, runs: nothing is left",
   async (banger) => {

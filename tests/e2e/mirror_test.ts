@@ -1,5 +1,6 @@
 /** A mirror that serves what was not signed: Debian's own files, damaged on their way. */
 import assert from "node:assert/strict";
+import { createCleartextMessage, generateKey, sign } from "openpgp";
 import type { Banger } from "../support/banger.ts";
 import { configure, freshTest, namesIn, refused } from "../support/end_to_end.ts";
 import { type Flaw, flawedMirror } from "../support/flawed_mirror.ts";
@@ -10,11 +11,27 @@ function damaged(content: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   return content;
 }
 
+/** The same release, well signed, but by a key that was made just now. */
+async function signedByStranger(
+  content: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const text = new TextDecoder().decode(content)
+    .replace(/^[^]*?\n\n/, "").replace(/\n-----BEGIN PGP SIGNATURE-----[^]*$/, "");
+  const { privateKey } = await generateKey({ userIDs: [{ name: "stranger" }], format: "object" });
+  const message = await createCleartextMessage({ text });
+  return new TextEncoder().encode(await sign({ message, signingKeys: privateKey }));
+}
+
 const flaws: readonly (readonly [what: string, flaw: Flaw, words: RegExp])[] = [
   [
     "a release that was changed after signing",
     (path, content) => path.endsWith("/InRelease") ? damaged(content) : content,
     /Error: Cannot (use|verify|trust).*signature/i,
+  ],
+  [
+    "a release that an unknown key has signed",
+    (path, content) => path.endsWith("/InRelease") ? signedByStranger(content) : content,
+    /Error: Cannot (use|verify|trust).*(sign|key)/i,
   ],
   [
     "an index of another hash",

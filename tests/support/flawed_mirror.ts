@@ -1,7 +1,10 @@
 import { findMirror } from "../../src/debian/find_mirror.ts";
 
-/** What is done to a file on its way: its bytes, or `null` for "leave it as it is". */
-export type Flaw = (path: string, content: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
+/** What is done to a file on its way: answers the bytes that go on. */
+export type Flaw = (
+  path: string,
+  content: Uint8Array<ArrayBuffer>,
+) => Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
 
 /** The host's own Debian mirror, passed on by a server on loopback that damages what it passes on. */
 export interface FlawedMirror extends AsyncDisposable {
@@ -18,7 +21,7 @@ export async function flawedMirror(flaw: Flaw): Promise<FlawedMirror> {
       const answer = await fetch(`${mirror}/${path}`);
       const content = await answer.bytes();
       if (!answer.ok) return new Response(content, { status: answer.status });
-      return new Response(flaw(path, content));
+      return new Response(await flaw(path, content));
     },
   );
   return {

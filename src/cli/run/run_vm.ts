@@ -7,7 +7,7 @@
 import type { VmView } from "../../api/vm.ts";
 import { BangerError, isBangerError } from "../../model/errors.ts";
 import type { StageEvent } from "../../model/stages.ts";
-import { discoverRepository } from "../../repository/discover_repository.ts";
+import { type Discovered, discoverRepository } from "../../repository/discover_repository.ts";
 import { readGitIdentity } from "../../repository/git_identity.ts";
 import { HostGit } from "../../repository/host_git.ts";
 import { inspectRepository, type RepositoryContents } from "../../repository/repository.ts";
@@ -105,7 +105,7 @@ class Run {
     const { path, branch } = this.#request;
     const identity = readGitIdentity(git, signal);
     // Before anything else: without a repository nothing is to be started at all.
-    const found = path === null ? null : await discoverRepository(git, path, signal);
+    const found = path === null ? null : await this.#discover(git, path, signal);
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
     const contents = found === null
@@ -123,6 +123,8 @@ class Run {
     };
     if (vm.status === "rejected" || repository.status === "rejected") {
       if (vm.status === "fulfilled") await removeVm(this.#connected(), vm.value, this.#view);
+      // Whatever the interruption made fail is not its reason.
+      signal.throwIfAborted();
       if (repository.status === "rejected") throw repository.reason;
       throw (vm as PromiseRejectedResult).reason;
     }
@@ -135,6 +137,14 @@ class Run {
       throw signal.aborted ? signal.reason : error;
     }
     return vm.value;
+  }
+
+  async #discover(git: HostGit, path: string, signal: AbortSignal): Promise<Discovered> {
+    try {
+      return await discoverRepository(git, path, signal);
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    }
   }
 
   async #boot(

@@ -10,6 +10,7 @@ import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
 import type { Accelerator, DiskSpec, Machine } from "../../vmm/contract.ts";
 import type { VmPaths } from "../../paths/paths.ts";
+import type { Identity } from "../../wire/messages.ts";
 import type { AgentSession } from "../../guest/agent_session.ts";
 
 /** Everything that a VM boots from. */
@@ -37,6 +38,10 @@ export interface StartFacts {
   readonly disks: DiskSpec[];
   /** `network` */
   network: GuestNetwork | null;
+  /** `identity`; its clock is the one of that moment */
+  identity: Identity | null;
+  /** `identity`; `null` where the kernel has none */
+  initrdPath: string | null;
   /** `machine` */
   machine: Machine | null;
   /** `machine` */

@@ -9,7 +9,15 @@ import { watchMachine } from "./watch.ts";
 
 /** Facts before any step ran. */
 export function emptyFacts(): StartFacts {
-  return { disks: [], network: null, machine: null, accelerator: null, session: null };
+  return {
+    disks: [],
+    network: null,
+    identity: null,
+    initrdPath: null,
+    machine: null,
+    accelerator: null,
+    session: null,
+  };
 }
 
 /**
