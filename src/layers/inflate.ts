@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { Readable, type Transform } from "node:stream";
 import { createGunzip, createZstdDecompress, zstdDecompressSync } from "node:zlib";
-import { BangerError, reasonOf } from "../model/errors.ts";
+import { reasonOf } from "../model/errors.ts";
 import { refusal } from "./refusal.ts";
 import { ZstdFrames } from "./zstd_frames.ts";
 
@@ -77,23 +77,21 @@ async function* through(
 ): AsyncGenerator<Uint8Array> {
   const source = Readable.from(chunks);
   // What fails on the way in must end the reading; `pipe` does not pass it on.
-  source.once("error", (error) => decoder.destroy(error));
+  let sourceError: unknown;
+  source.once("error", (error) => {
+    sourceError = error;
+    decoder.destroy(error);
+  });
   source.pipe(decoder);
   try {
     for await (const chunk of decoder) yield chunk as Uint8Array;
   } catch (cause) {
-    throw damaged(cause, label);
+    if (cause === sourceError) throw cause;
+    throw refusal(label, "it", `cannot be inflated: ${reasonOf(cause)}`, "IMAGE_DAMAGED");
   } finally {
     source.destroy();
     decoder.destroy();
   }
-}
-
-/** Failures of the decoder are the layer's fault; those of its source are not. */
-function damaged(cause: unknown, label: string): unknown {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  if (cause instanceof BangerError || !/^(Z_|ZSTD_|ERR_ZLIB)/.test(code)) return cause;
-  return refusal(label, "it", `cannot be inflated: ${reasonOf(cause)}`, "IMAGE_DAMAGED");
 }
 
 async function* inflateZstd(

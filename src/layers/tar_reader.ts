@@ -73,6 +73,8 @@ export class TarReader {
   /** Name of the entry that is read, for errors. */
   #name: ByteString | undefined;
   #position = 0;
+  /** Where the block that is collected starts. */
+  #blockAt = 0;
   #headers = 0;
 
   /**
@@ -118,13 +120,14 @@ export class TarReader {
   readonly #refuse: Refuse = (rule: string, code: RefusalCode) =>
     refusal(
       this.#label,
-      this.#name === undefined ? `entry at byte ${this.#position}` : `entry ${shown(this.#name)}`,
+      this.#name === undefined ? `entry at byte ${this.#blockAt}` : `entry ${shown(this.#name)}`,
       rule,
       code,
     );
 
   #collect(chunk: Uint8Array, at: number): number {
     const missing = this.#wanted - this.#collectedBytes;
+    if (this.#collectedBytes === 0) this.#blockAt = this.#position;
     if (this.#collectedBytes === 0 && chunk.length - at >= missing) {
       this.#onBlock(chunk.subarray(at, at + missing));
       return missing;
@@ -171,11 +174,11 @@ export class TarReader {
       return;
     }
     if (this.#hasZeroBlock) throw this.#refuse("follows a block of zeros", "IMAGE_DAMAGED");
+    const header = parseHeader(block, this.#refuse);
+    this.#name ??= header.name;
     if (++this.#headers > this.#limits.entries) {
       throw this.#refuse(`is beyond the limit of ${this.#limits.entries} entries`, "IMAGE_LIMIT");
     }
-    const header = parseHeader(block, this.#refuse);
-    this.#name ??= header.name;
     if ("xgLK".includes(header.flag)) {
       this.#extended(header);
       return;
