@@ -57,6 +57,8 @@ const text = v.pipe(v.string(), v.maxLength(128 * 1024), v.check((s) => !s.inclu
 
 /** A command to run in a guest. */
 export const execParams = v.strictObject({
+  /** Whether variables, directory and user of the image apply where the rest says nothing. */
+  imageDefaults: v.boolean(),
   vm: vmRef,
   argv: v.pipe(v.array(text), v.minLength(1), v.maxLength(4096)),
   cwd: v.nullable(text),

@@ -22,13 +22,13 @@ export async function withDaemon<T>(
 export async function runOperation(
   context: CliContext,
   client: DaemonPort,
-  begin: () => Promise<{ readonly operationId: string }>,
+  begin: (signal: AbortSignal) => Promise<{ readonly operationId: string }>,
 ): Promise<OperationView> {
   const { err, nowMs, quiet } = context;
   const view = new StageView({ err, nowMs, silent: quiet });
   try {
     return await interruptible(context, async (signal) => {
-      const { operationId } = await begin();
+      const { operationId } = await begin(signal);
       return await followOperation(client, operationId, (event) => view.event(event), signal);
     });
   } finally {

@@ -58,6 +58,8 @@ const image: ImageRecord = {
   createdAtMs: 3,
   managed: true,
   rootfsPath: "/x",
+  run: { env: ["A=b"], workingDir: "/w", user: "u", entrypoint: [], cmd: ["sh"] },
+  blobs: ["sha256:0"],
 };
 
 Deno.test(
@@ -251,7 +253,8 @@ Deno.test(
       using store = Store.open(at);
       store.vms.insert(vm);
     }
-    const next = (sql: string) => [...migrations, { version: 2, summary: "next", sql }];
+    const present = migrations.at(-1)!.version;
+    const next = (sql: string) => [...migrations, { version: present + 1, summary: "next", sql }];
     assert.throws(() => Store.open(at, { migrations: next("CREATE TABLE a (x); NONSENSE") }));
     {
       using store = Store.open(at);
@@ -261,7 +264,7 @@ Deno.test(
       using store = Store.open(at, { migrations: next("CREATE TABLE a (x)") });
       assert.equal(store.vms.list().length, 1);
     }
-    const backup = new DatabaseSync(at.storeBackup(1), { readOnly: true });
+    const backup = new DatabaseSync(at.storeBackup(present), { readOnly: true });
     assert.equal(backup.prepare("SELECT count(*) AS n FROM vms").get()?.["n"], 1);
     backup.close();
   }),

@@ -15,17 +15,24 @@ export function blobOf(content: unknown): FakeBlob {
 }
 
 /** The configuration of an image with these layers. */
-export function configOf(layers: readonly Uint8Array[], architecture = "amd64"): FakeBlob {
+export function configOf(
+  layers: readonly Uint8Array[],
+  architecture = "amd64",
+  config: object = { Cmd: ["sh"] },
+): FakeBlob {
   return blobOf({
     architecture,
     os: "linux",
-    config: { Cmd: ["sh"] },
+    config,
     rootfs: { type: "layers", diff_ids: layers.map((layer) => blobOf(layer).digest) },
   });
 }
 
-/** A layout with one image for each tag; uncompressed layers. */
-export function layoutOf(images: Readonly<Record<string, readonly Uint8Array[]>>): LayoutFiles {
+/** A layout with one image for each tag; uncompressed layers, each with the same configuration. */
+export function layoutOf(
+  images: Readonly<Record<string, readonly Uint8Array[]>>,
+  config?: object,
+): LayoutFiles {
   const files: LayoutFiles = new Map();
   const add = (blob: FakeBlob) => {
     files.set(`blobs/${blob.digest.replace(":", "/")}`, blob.bytes);
@@ -34,7 +41,10 @@ export function layoutOf(images: Readonly<Record<string, readonly Uint8Array[]>>
   const manifests = Object.entries(images).map(([tag, layers]) => {
     const manifest = add(blobOf({
       schemaVersion: 2,
-      config: described("application/vnd.oci.image.config.v1+json", add(configOf(layers))),
+      config: described(
+        "application/vnd.oci.image.config.v1+json",
+        add(configOf(layers, "amd64", config)),
+      ),
       layers: layers.map((layer) =>
         described("application/vnd.oci.image.layer.v1.tar", add(blobOf(layer)))
       ),

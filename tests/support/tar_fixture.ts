@@ -5,6 +5,8 @@ export interface TarFixtureEntry {
   /** `0` when left out: a file. */
   readonly type?: "0" | "1" | "2" | "5" | "6";
   readonly link?: string;
+  /** Permission bits; 0644 when left out. */
+  readonly mode?: number;
 }
 
 const blockBytes = 512;
@@ -12,10 +14,10 @@ const blockBytes = 512;
 /** A ustar archive with these members, in this order. */
 export function tarOf(entries: readonly TarFixtureEntry[]): Uint8Array<ArrayBuffer> {
   const blocks: Uint8Array[] = [];
-  for (const { name, content = "", type = "0", link = "" } of entries) {
+  for (const { name, content = "", type = "0", link = "", mode = 0o644 } of entries) {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     const padding = new Uint8Array((blockBytes - (bytes.length % blockBytes)) % blockBytes);
-    blocks.push(header(name, type, link, bytes.length), bytes, padding);
+    blocks.push(header({ name, type, link, mode }, bytes.length), bytes, padding);
   }
   blocks.push(new Uint8Array(2 * blockBytes));
   const all = new Uint8Array(blocks.reduce((sum, block) => sum + block.length, 0));
@@ -27,11 +29,14 @@ export function tarOf(entries: readonly TarFixtureEntry[]): Uint8Array<ArrayBuff
   return all;
 }
 
-function header(name: string, type: string, link: string, size: number): Uint8Array {
+function header(
+  { name, type, link, mode }: Required<Omit<TarFixtureEntry, "content">>,
+  size: number,
+): Uint8Array {
   const block = new Uint8Array(blockBytes);
   const put = (at: number, text: string) => block.set(new TextEncoder().encode(text), at);
   put(0, name);
-  put(100, "0000644\0");
+  put(100, `${mode.toString(8).padStart(7, "0")}\0`);
   put(124, `${size.toString(8).padStart(11, "0")}\0`);
   put(156, type);
   put(157, link);

@@ -1,6 +1,7 @@
 import { defineCommand, flag } from "../command.ts";
 import { vmOptions, vmParams } from "../vm_options.ts";
 import { vmOf } from "../vm_of.ts";
+import { pulledImage } from "../registry_image.ts";
 import { runOperation, withDaemon } from "../with_daemon.ts";
 
 /** `banger vm create` */
@@ -22,10 +23,11 @@ export const vmCreate = defineCommand({
       gitIdentity: null,
     };
     return await withDaemon(context, async (client) => {
+      const image = await pulledImage(context, client, params.image);
       const operation = await runOperation(
         context,
         client,
-        () => client.call("vm.create", params),
+        () => client.call("vm.create", { ...params, image }),
       );
       context.out.write(`${vmOf(operation).name}\n`);
       return 0;

@@ -159,7 +159,7 @@ export class FakeDaemon {
     try {
       child = new Deno.Command(program, {
         args,
-        cwd: place(exec.cwd ?? "/"),
+        cwd: place(exec.cwd ?? "/root"),
         env: exec.env as Record<string, string>,
         stdin: "piped",
         stdout: "piped",

@@ -47,7 +47,11 @@ export function usersOf(
 }
 
 function imageView(image: ImageRecord, users: Map<string, string[]>): ImageView {
-  return { ...image, usedBy: users.get(image.name) ?? [] };
+  const { blobs: _, run, ...shown } = image;
+  const copy = run === null
+    ? null
+    : { ...run, env: [...run.env], entrypoint: [...run.entrypoint], cmd: [...run.cmd] };
+  return { ...shown, run: copy, usedBy: users.get(image.name) ?? [] };
 }
 
 function kernelView(kernel: KernelRecord, users: Map<string, string[]>): KernelView {
