@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { BuildInfo } from "../../src/version/build_info.ts";
 import { deno } from "./deno.ts";
 
@@ -11,7 +12,7 @@ export interface BundleOptions {
   readonly outDir: string;
   /** Whether each dynamic import becomes a file of its own; otherwise all is in `main.js`. */
   readonly split: boolean;
-  readonly info: Omit<BuildInfo, "denoVersion">;
+  readonly info: Omit<BuildInfo, "denoVersion" | "build">;
 }
 
 /**
@@ -31,10 +32,23 @@ export async function bundle(options: BundleOptions): Promise<void> {
     newDir,
     options.entry,
   ]);
-  const filled = await fillSlot(newDir, JSON.stringify(JSON.stringify(options.info)));
+  const info = { ...options.info, build: await fingerprint(newDir) };
+  const filled = await fillSlot(newDir, JSON.stringify(JSON.stringify(info)));
   if (filled > 1) throw new Error(`Cannot bundle "${options.entry}": ${filled} build stamps`);
   await Deno.remove(options.outDir, { recursive: true }).catch(ignoreMissing);
   await Deno.rename(newDir, options.outDir);
+}
+
+/** The start of a sha256 over names and contents of the files in `dir`: 64 bits tell builds apart. */
+async function fingerprint(dir: string): Promise<string> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(dir)) names.push(name);
+  const hash = createHash("sha256");
+  for (const name of names.toSorted()) {
+    const content = await Deno.readFile(`${dir}/${name}`);
+    hash.update(`${name} ${content.length}\n`).update(content);
+  }
+  return hash.digest("hex").slice(0, 16);
 }
 
 async function fillSlot(dir: string, literal: string): Promise<number> {

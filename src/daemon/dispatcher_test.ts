@@ -41,6 +41,7 @@ function fixture() {
   const own = ownHandlers({
     version: "1",
     commit: "c",
+    build: "b",
     pid: 2,
     startedAtMs: 3,
     socketPath: "/s",

@@ -148,6 +148,7 @@ export class Serving {
     return {
       version: this.#init.build.version,
       commit: this.#init.build.commit,
+      build: this.#init.build.build,
       pid: this.#init.pid,
       startedAtMs: this.#init.startedAtMs,
       socketPath: this.#paths.daemonSocket,

@@ -314,7 +314,7 @@ Deno.test("daemon: a program that is no banger is told with what it said", async
 
 Deno.test("daemon: another version is noticed", async () => {
   await withOwner(async (owner) => {
-    const client = await owner.connect({ own: { version: "9.9.9", commit: "abc" } });
+    const client = await owner.connect({ own: { version: "9.9.9", commit: "abc", build: null } });
     await client.call("daemon.ping", {});
     await eventually("a notice", () => Promise.resolve(owner.notices.length === 1));
     assert.match(owner.notices[0] ?? "", /9\.9\.9.*banger daemon stop/);
