@@ -3,7 +3,8 @@ import { parseImageWord } from "../../model/image_name.ts";
 import { checkName } from "../../model/names.ts";
 import { defineCommand, flag, value } from "../command.ts";
 import { beginRegistryPull, imageOf } from "../registry_image.ts";
-import { runOperation, withDaemon } from "../with_daemon.ts";
+import { runOperation } from "../run_operation.ts";
+import { withDaemon } from "../with_daemon.ts";
 
 /** `banger image pull` */
 export const imagePull = defineCommand({

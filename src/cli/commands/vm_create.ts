@@ -1,8 +1,9 @@
 import { defineCommand, flag } from "../command.ts";
+import { runOperation } from "../run_operation.ts";
 import { vmOptions, vmParams } from "../vm_options.ts";
 import { vmOf } from "../vm_of.ts";
 import { pulledImage } from "../registry_image.ts";
-import { runOperation, withDaemon } from "../with_daemon.ts";
+import { withDaemon } from "../with_daemon.ts";
 
 /** `banger vm create` */
 export const vmCreate = defineCommand({

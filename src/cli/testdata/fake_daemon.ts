@@ -93,6 +93,11 @@ export class FakeDaemon {
     switch (method) {
       case "vm.list":
         return { vms: this.vms };
+      case "vm.overview":
+        return {
+          groups: this.vms,
+          vms: this.vms.map(({ name, createdAtMs }, index) => [name, createdAtMs, index]),
+        };
       case "vm.show": {
         const vm = this.vms.find(({ name, id }) => params["vm"] === name || params["vm"] === id);
         if (vm !== undefined) return { vm };

@@ -68,7 +68,11 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
   return {
     "vm.list": async () => {
       await deps.reconciled;
-      return deps.listing.current();
+      return deps.listing.views();
+    },
+    "vm.overview": async () => {
+      await deps.reconciled;
+      return deps.listing.overview();
     },
     "vm.show": async ({ vm }) => {
       await deps.reconciled;
