@@ -1,3 +1,4 @@
+import { checkSpace } from "../../images/disk_space.ts";
 import type { ImageRun } from "../../model/artefacts.ts";
 import type { Digest } from "../../model/digest.ts";
 import type { BlobHold, BlobStore } from "../../oci/blob_store.ts";
@@ -36,6 +37,9 @@ function virtualBytesFor(layerBytes: number): number {
   // File systems of programs become 2 to 4 times as large when inflated.
   return Math.max(8 * gib, Math.ceil((5 * layerBytes) / gib + 4) * gib);
 }
+
+/** Blobs and file system, for each byte of compressed layers; a guess on the low side. */
+const neededPerLayerByte = 3;
 
 /** How long a download that broke off can be gone on with. */
 const partsForMs = 7 * 24 * 3600 * 1000;
@@ -86,6 +90,8 @@ function describe(image: ResolvedImage, from: Origin): ResolvedRegistryImage {
     run: runOf(image.config),
     blobs: [...image.blobs],
     unpack: async ({ stagingDir, reporter, signal }) => {
+      const needed = neededPerLayerByte * image.layerBytes;
+      await checkSpace(`pull image "${from.origin.label}"`, stagingDir, needed, signal);
       await fetchLayers(image, from, reporter, signal);
       return await writeRootfs(image, from.store, `${stagingDir}/${rootfsFile}`, reporter, signal);
     },
