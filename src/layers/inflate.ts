@@ -85,6 +85,8 @@ async function* through(
   source.pipe(decoder);
   try {
     for await (const chunk of decoder) yield chunk as Uint8Array;
+    // zlib ends at zeros behind a member; what else there is would go unread and unhashed.
+    if (!source.readableEnded) throw new Error("bytes follow its end");
   } catch (cause) {
     if (cause === sourceError) throw cause;
     throw refusal(label, "it", `cannot be inflated: ${reasonOf(cause)}`, "IMAGE_DAMAGED");

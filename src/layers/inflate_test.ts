@@ -76,6 +76,16 @@ Deno.test("damaged and cut streams are refused", async () => {
   }
 });
 
+Deno.test("bytes behind a gzip stream are refused", async () => {
+  for (const fill of [0, 65]) {
+    const tail = new Uint8Array(1_000_000).fill(fill);
+    await assert.rejects(
+      inflated(joined([gzipSync(content(1000)), tail])),
+      (error) => isBangerError(error, "untrusted"),
+    );
+  }
+});
+
 Deno.test("a failure of the source stays what it is, and the source is closed", async () => {
   for (const form of [gzipSync, zstdCompressSync]) {
     let isClosed = false;
