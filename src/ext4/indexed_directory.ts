@@ -88,9 +88,7 @@ function inLeaves(input: DirectoryInput, order: Float64Array): Leaf[] {
   for (let at = 0; at < order.length; at++) {
     const hash = Math.floor(order[at]! / keyFactor);
     const size = entryBytes(entryOf(input, order[at]!).name);
-    // Names of the same hash stay together as far as the block reaches.
-    const limit = hash === before ? entriesEnd : filledBytes;
-    if (used + size > limit && at > start) {
+    if (used + size > filledBytes && at > start) {
       leaves.push({ start, end: at, hash: leafHash(order[start]!, isContinued) });
       isContinued = hash === before;
       start = at;

@@ -59,6 +59,7 @@ Deno.test("chunks may end anywhere", () => {
     header({ name: "K", flag: "K", size: 151 }),
     padded(bytesOf(`${"k".repeat(150)}\0`)),
     entryBytes({ name: "short", flag: "2", link: "short" }),
+    entryBytes({ name: "after", flag: "2", link: "own" }),
     new Uint8Array(1024),
   ]);
   const whole = read(tar);
@@ -66,12 +67,14 @@ Deno.test("chunks may end anywhere", () => {
     [150, "file", 1],
     [4, "directory", 0],
     [199, "symlink", 0],
+    [5, "symlink", 0],
   ]);
   assert.equal(whole[0]!.content, "x".repeat(600));
   assert.deepEqual(whole[0]!.xattrs, [{ name: "user.b", value: binary }]);
   assert.equal(whole[1]!.uid, 4_000_000_000);
   assert.equal(whole[1]!.mtime.seconds, -5);
   assert.equal(whole[2]!.link, "k".repeat(150));
+  assert.equal(whole[3]!.link, "own");
   fc.assert(fc.property(fc.integer({ min: 1, max: 1500 }), (chunkBytes) => {
     assert.deepEqual(read(tar, chunkBytes), whole);
   }));

@@ -176,7 +176,9 @@ export const flattenImages: readonly FlattenImage[] = [
       xattrs: {
         "user.one": "1",
         "user.binary": Uint8Array.from([0, 10, 61, 255, 0]),
+        // Two that go into a block, where the kernel finds them by their order.
         "user.large": new Uint8Array(900).fill(7),
+        "user.also": new Uint8Array(900).fill(8),
         "trusted.kept": "yes",
         "security.capability": capability,
       },
