@@ -1,4 +1,4 @@
-import type { RawName } from "../src/wire/raw.ts";
+import type { LaneChannel } from "../src/wire/lane.ts";
 
 const names = ["stdin", "stdout", "stderr"] as const;
 
@@ -16,8 +16,8 @@ export class ChildPipes {
     this.#links = names.map((_, fd) => pipeLink(`/proc/${pid}/fd/${fd}`));
   }
 
-  /** Path of this process's end of a pipe, `undefined` when it cannot be told for sure. */
-  pathOf(name: RawName): string | undefined {
+  /** This process's end of a pipe, `undefined` when it cannot be told for sure. */
+  descriptorOf(name: LaneChannel): number | undefined {
     const wanted = this.#links[names.indexOf(name)];
     if (wanted === undefined) return undefined;
     const own: { readonly fd: number; readonly index: number }[] = [];
@@ -29,7 +29,7 @@ export class ChildPipes {
     own.sort((a, b) => a.fd - b.fd);
     const inOrder = own.every(({ index }, at) => at === 0 || index > own[at - 1]!.index);
     const mine = own.find(({ index }) => this.#links[index] === wanted);
-    return inOrder && mine !== undefined ? `/proc/${Deno.pid}/fd/${mine.fd}` : undefined;
+    return inOrder ? mine?.fd : undefined;
   }
 }
 

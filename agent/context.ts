@@ -1,5 +1,5 @@
 import { kitPath } from "../src/wire/messages.ts";
-import { RawListener, socatCommand } from "./raw_listener.ts";
+import { lanePort } from "./lane_port.ts";
 
 /** What the agent knows and where it works; tests give other directories. */
 export interface AgentContext {
@@ -7,8 +7,8 @@ export interface AgentContext {
   readonly root: string;
   /** Where the guest kit's programs are. */
   readonly kit: string;
-  /** What takes raw connections. */
-  readonly raw: RawListener;
+  /** Path of a lane's device, `undefined` when there is no such lane. */
+  readonly lanePort: (lane: number) => string | undefined;
   /** Whether an identity was given. */
   isIdentified: boolean;
   /** Commands that are being started, or were a moment ago. */
@@ -19,7 +19,12 @@ export interface AgentContext {
 
 /** The context of a real guest. */
 export function guestContext(): AgentContext {
-  const tcp = socatCommand(kitPath);
-  const raw = new RawListener("/run/banger/raw", tcp, socatCommand(kitPath, "vsock"));
-  return { root: "", kit: kitPath, raw, isIdentified: false, headStarts: 0, onIdentity: () => {} };
+  return {
+    root: "",
+    kit: kitPath,
+    lanePort,
+    isIdentified: false,
+    headStarts: 0,
+    onIdentity: () => {},
+  };
 }

@@ -1,12 +1,12 @@
 import type { ExecExit, ExecRequest } from "../src/wire/messages.ts";
 import type { MuxStream } from "../src/wire/mux_stream.ts";
 import type { AgentContext } from "./context.ts";
+import { ExecLanes } from "./exec_lanes.ts";
 import { Failure } from "./failure.ts";
 import { withHeadStart } from "./hand_over.ts";
 import { forwardInput } from "./input.ts";
 import { forwardOutput } from "./output.ts";
 import { findProgram } from "./program.ts";
-import { RawPipes } from "./raw_pipes.ts";
 import { killGroup, signalNumber } from "./signals.ts";
 import { findUser, type User } from "./users.ts";
 
@@ -28,9 +28,9 @@ export async function exec(
   stream: MuxStream,
 ): Promise<ExecExit> {
   const child = withHeadStart(context, () => spawn(context, request));
-  const raw = new RawPipes(context.raw, stream, child.pid);
+  const lanes = new ExecLanes(context, stream, child.pid);
   stream.onControl = (message) => {
-    raw.onControl(message);
+    lanes.onControl(message);
     const signal = (message as { signal?: unknown } | null)?.signal;
     if (typeof signal === "string" && /^(INT|TERM|HUP|KILL|QUIT)$/.test(signal)) {
       killGroup(child.pid, `SIG${signal}` as Deno.Signal);
@@ -40,16 +40,18 @@ export async function exec(
   let hungUp: Promise<void> | undefined;
   const status = child.status.finally(() => exited = true);
   stream.ended.then((end) => {
-    if (end.how === "reset" && !exited) hungUp = hangUp(child.pid, status);
+    if (end.how !== "reset") return;
+    if (!exited) hungUp = hangUp(child.pid, status);
+    void lanes.end();
   });
-  if (request.stdin) void forwardInput(stream, child.stdin, raw);
+  if (request.stdin) void forwardInput(stream, child.stdin, lanes);
   await Promise.all([
-    forwardOutput(child.stdout, stream, 0, status, raw),
-    forwardOutput(child.stderr, stream, 1, status, raw),
+    forwardOutput(child.stdout, stream, 0, status, lanes),
+    forwardOutput(child.stderr, stream, 1, status, lanes),
   ]);
   const { code, signal } = await status;
   await hungUp;
-  raw.forget();
+  await lanes.end();
   return signal === null
     ? { how: "exited", code }
     : { how: "signaled", signal: signalNumber(signal, code) };

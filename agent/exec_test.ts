@@ -23,7 +23,6 @@ async function agent(context: AgentContext = guestContext()): Promise<Mux & Asyn
   const signal = new AbortController().signal;
   const { mux } = await startSession(host, {
     nonce: "a".repeat(32),
-    token: "",
     fresh: true,
     signal,
   });

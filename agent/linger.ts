@@ -4,5 +4,5 @@ export const silenceMs = 500;
 /** … and at most for so long, not counting the time the host takes. */
 export const lingerMs = 5000;
 
-/** … and at most so much: more than a pipe holds was written after the exit. */
-export const lingerBytes = 1024 * 1024;
+/** … and at most so much: more than a pipe holds was written after the exit (`pipe_size.ts`). */
+export const lingerBytes = 2 * 1024 * 1024;

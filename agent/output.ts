@@ -1,21 +1,22 @@
 import type { Channel } from "../src/wire/frame.ts";
 import type { MuxStream } from "../src/wire/mux_stream.ts";
 import { lingerBytes, lingerMs, silenceMs } from "./linger.ts";
-import { joinerEnd } from "./raw_joiner.ts";
+import type { ExecLanes } from "./exec_lanes.ts";
+import type { LaneMover } from "./lane_mover.ts";
+import { MoverWatch } from "./mover_watch.ts";
 import { sleep } from "./sleep.ts";
-import type { RawPipes } from "./raw_pipes.ts";
 
 /**
  * Copies what a program prints to `channel` until the pipe is closed. A child left in the
  * background may hold it for ever: some time after `exited` settles it is given up. Much output
- * moves to a raw connection. Never rejects.
+ * moves to a lane. Never rejects.
  */
 export async function forwardOutput(
   output: ReadableStream<Uint8Array>,
   stream: MuxStream,
   channel: Channel,
   exited: Promise<unknown>,
-  raw: RawPipes,
+  lanes: ExecLanes,
 ): Promise<void> {
   const name = channel === 0 ? "stdout" : "stderr";
   const reader = output.getReader();
@@ -32,22 +33,42 @@ export async function forwardOutput(
       watch.passed(value.length);
       moved += value.length;
       // Nothing is being read now, so that what is in the pipe is the other program's.
-      const joiner = raw.wants(moved) ? await raw.offer(name) : null;
-      if (joiner === null) continue;
+      lanes.passed(name, moved);
+      const mover = lanes.takeOutput(name);
+      if (mover === null) continue;
       watch.stop();
+      // A pipe that is closed here too tells the program when the other one is.
       await reader.cancel();
       stream.end(channel);
-      const givenUp = await joinerEnd(joiner, stream, exited);
-      stream.control({ control: "raw_end", name, givenUp });
+      await finishLane(mover, stream, name, exited);
       return;
     }
+    lanes.cancel(name);
     stream.end(channel);
   } catch {
     // The stream has ended: a closed pipe tells the program.
+    lanes.cancel(name);
     await reader.cancel().catch(() => {});
   } finally {
     watch.stop();
   }
+}
+
+/** Lets the lane take the rest, and tells how much that was. */
+async function finishLane(
+  mover: LaneMover,
+  stream: MuxStream,
+  channel: "stdout" | "stderr",
+  exited: Promise<unknown>,
+): Promise<void> {
+  mover.go();
+  const watch = new MoverWatch(mover);
+  exited.then(() => watch.start());
+  const end = await mover.ended;
+  watch.stop();
+  if (end !== null && (end.code === 0 || watch.hasGivenUp)) {
+    stream.control({ control: "lane_end", channel, bytes: end.bytes });
+  } else if (!mover.isAborted) stream.reset("a lane broke, and output was lost");
 }
 
 /** Decides when a pipe is given up after the exit of its program. */

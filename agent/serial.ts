@@ -1,7 +1,7 @@
 import { acceptSessions } from "../src/wire/handshake.ts";
 import { encodeFrame, frameTypes } from "../src/wire/frame.ts";
 import type { ByteLink } from "../src/wire/link.ts";
-import { writeAll } from "../src/wire/connection_link.ts";
+import { writeAll } from "../src/wire/write_all.ts";
 import type { AgentContext } from "./context.ts";
 import { serveStream } from "./serve_stream.ts";
 import { sleep } from "./sleep.ts";

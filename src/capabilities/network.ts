@@ -9,7 +9,7 @@ import { startFilteredPasst } from "../vmm/netfilter/start_filtered_passt.ts";
 import { stopNetFilter } from "../vmm/netfilter/start_net_filter.ts";
 import { guestNetwork } from "../vmm/passt/guest_network.ts";
 import { stopPasst } from "../vmm/passt/start_passt.ts";
-import { agentRawPort, sshPort } from "../wire/messages.ts";
+import { sshPort } from "../wire/messages.ts";
 import type { VmOwner } from "./places.ts";
 
 /** What {@linkcode networkStep} needs. */
@@ -21,29 +21,25 @@ export interface NetworkDeps {
 
 /**
  * The guest's network in rootless mode: passt behind the net filter, which closes the host's loopback, with
- * ssh and the guest's port of raw connections on loopback ports of the host.
+ * ssh on a loopback port of the host.
  */
 export function networkStep(deps: NetworkDeps): StartStep {
   return {
     name: "network",
     dependsOn: ["places"],
     async start({ vm, paths, facts, signal }) {
-      const last = vm.runtime;
       const mac = macAddressOf(vm.id);
       const { passt, filter } = await startFilteredPasst(deps.processes, deps.ports, {
         runDir: paths.runDir,
         stateDir: paths.stateDir,
-        forwards: [
-          { guestPort: sshPort, preferred: last?.sshPort ?? null },
-          { guestPort: agentRawPort, preferred: last?.bulkPort ?? null },
-        ],
+        forwards: [{ guestPort: sshPort, preferred: vm.runtime?.sshPort ?? null }],
         dropTo: deps.ownerOf(vm.id),
         socketPath: paths.networkSocket,
         passtSocketPath: paths.passtSocket,
         mac,
       }, signal);
-      const [ssh, bulk] = passt.forwards;
-      if (ssh === undefined || bulk === undefined) throw new Error("passt forwards no ports");
+      const [ssh] = passt.forwards;
+      if (ssh === undefined) throw new Error("passt forwards no port");
       facts.network = {
         socketPath: filter.socketPath,
         mac,
@@ -51,7 +47,6 @@ export function networkStep(deps: NetworkDeps): StartStep {
         gateway: guestNetwork.gateway,
         dns: [guestNetwork.dns],
         sshPort: ssh.hostPort,
-        bulkPort: bulk.hostPort,
       };
       writeHandles(paths, {
         passt: passt.process,
@@ -73,7 +68,7 @@ export function networkStep(deps: NetworkDeps): StartStep {
       if (netFilter !== null || passt !== null) {
         writeHandles(paths, { passt: null, netFilter: null, network: null });
       }
-      if (network !== null) deps.ports.release([network.sshPort, network.bulkPort]);
+      if (network !== null) deps.ports.release([network.sshPort]);
     },
   };
 }

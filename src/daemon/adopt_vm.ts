@@ -3,7 +3,7 @@ import type { VmRecord } from "../model/vm.ts";
 import type { LoopbackPorts } from "../net/loopback_port.ts";
 import type { VmPaths } from "../paths/paths.ts";
 import { readHandles } from "../services/vm/handles.ts";
-import type { LiveVm } from "../services/vm/live.ts";
+import type { AdoptedVm } from "../services/vm/live.ts";
 import type { Vmm } from "../vmm/contract.ts";
 import type { VsockCids } from "../vmm/vsock_cids.ts";
 
@@ -30,7 +30,7 @@ export async function adoptVm(
   vm: VmRecord,
   paths: VmPaths,
   signal: AbortSignal,
-): Promise<LiveVm | null> {
+): Promise<AdoptedVm | null> {
   const handles = readHandles(paths);
   if (handles.machine === null) return null;
   const machine = await deps.vmm.adopt(handles.machine);
@@ -44,10 +44,8 @@ export async function adoptVm(
     });
     const { vsockCid } = handles.machine;
     if (vsockCid !== null) deps.vsockCids.adopt(vm.id, vsockCid);
-    if (handles.network !== null) {
-      deps.ports.adopt([handles.network.sshPort, handles.network.bulkPort]);
-    }
-    return { machine, session, raw: null };
+    if (handles.network !== null) deps.ports.adopt([handles.network.sshPort]);
+    return { machine, session };
   } catch (error) {
     machine.release();
     throw error;

@@ -14,6 +14,7 @@ import { debianKernels } from "../services/image/debian_kernels.ts";
 import { debianKits } from "../services/image/debian_kits.ts";
 import { registryImages } from "../services/image/registry_images.ts";
 import { ImageService } from "../services/image/image_service.ts";
+import { Lanes } from "../services/vm/lanes.ts";
 import { Leases } from "../services/vm/leases.ts";
 import { VmListing } from "../services/vm/listing.ts";
 import { LiveTable } from "../services/vm/live.ts";
@@ -22,13 +23,13 @@ import { runtimeAssets } from "../version/runtime_assets.ts";
 import { ConsoleRing } from "../vmm/qemu/console_ring.ts";
 import { QemuVmm } from "../vmm/qemu/qemu_vmm.ts";
 import { VsockCids } from "../vmm/vsock_cids.ts";
+import { laneCount } from "../wire/lane.ts";
 import { Accelerations } from "./acceleration.ts";
 import { adoptVm } from "./adopt_vm.ts";
 import { artefactHandlers } from "./handlers/artefact_handlers.ts";
 import { vmHandlers } from "./handlers/vm_handlers.ts";
 import { missingForVms } from "./missing_for_vms.ts";
 import type { ServiceDeps, Services } from "./service_deps.ts";
-import { rawOpener } from "./open_raw.ts";
 import { vmIdsOnDisk } from "./vm_ids_on_disk.ts";
 import { vmOwner } from "./vm_owner.ts";
 
@@ -100,6 +101,13 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       randomHex,
     }),
     live,
+    lanesOf: (machine) =>
+      new Lanes({
+        open: (lane) => machine.openLane(lane),
+        count: laneCount,
+        monotonicMs: deps.monotonicMs,
+        randomHex,
+      }),
     defaults: {
       image: config.defaultImageName,
       kernel: null,
@@ -126,8 +134,6 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
         operations,
         leases,
         reconciled: reconciled.promise,
-        openRaw: rawOpener(),
-        monotonicMs: deps.monotonicMs,
         runOf: (vm) => store.images.findByDigest(vm.imageDigest)?.run ?? null,
         readConsole: (vm, running, maxBytes) =>
           running?.machine.readConsole(maxBytes) ??

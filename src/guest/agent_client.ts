@@ -26,8 +26,6 @@ export interface ConnectOptions {
   readonly fresh: boolean;
   /** 32 random hexadecimal digits. */
   readonly nonce: string;
-  /** For TCP sessions: the identity's `bulkToken`. */
-  readonly token?: string;
   readonly signal: AbortSignal;
   /** Bound on the wait for the guest's answer. */
   readonly timeoutMs: number;
@@ -44,9 +42,9 @@ export async function connectAgent(link: ByteLink, options: ConnectOptions): Pro
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), options.timeoutMs);
   const signal = AbortSignal.any([options.signal, timeout.signal]);
-  const { nonce, fresh, token = "" } = options;
+  const { nonce, fresh } = options;
   try {
-    const { mux, welcome } = await startSession(link, { nonce, fresh, token, signal });
+    const { mux, welcome } = await startSession(link, { nonce, fresh, signal });
     try {
       return agentSession(mux, checkWelcome(welcome));
     } catch (error) {

@@ -49,7 +49,7 @@ export interface AgentSession {
   stats(options?: CallOptions): Promise<GuestStats>;
   shutdown(how: "poweroff" | "reboot", options?: CallOptions): Promise<void>;
   /**
-   * Opens a stream for `request` as it is, to be joined to another session with `relayStream`.
+   * Opens a stream for `request` as it is, to be relayed to another session.
    *
    * @throws BangerError `unavailable`
    */

@@ -6,12 +6,11 @@ import { elfNeeds } from "./elf.ts";
 import { identifyScript } from "./kit_identify.ts";
 import { kitInitScript } from "./kit_init.ts";
 import type { KitPackages } from "./kit_packages.ts";
-import { rawJoinScript } from "./kit_raw_join.ts";
 import { collectKitFiles, type KitFiles } from "./kit_tree.ts";
 import { sshdConfig } from "./sshd_config.ts";
 
 /** Changes when the same inputs give another kit. */
-const builderRevision = 2;
+const builderRevision = 3;
 
 /** Fixed, so that the same content gives the same file system. */
 const kitUuid = "62616e67-6572-4b69-8000-000000000001";
@@ -65,7 +64,6 @@ export async function buildKit(options: KitOptions): Promise<BuiltKit> {
   addText(files, "bin/agent.js", await Deno.readTextFile(options.agentBundle), 0o644);
   addText(files, "sbin/kit-init", kitInitScript, 0o755);
   addText(files, "sbin/identify", identifyScript, 0o755);
-  addText(files, "sbin/raw-join", rawJoinScript, 0o755);
   addText(files, "etc/sshd_config", sshdConfig, 0o644);
   await writeTree(tree, files);
   const total = files.size;
@@ -91,7 +89,7 @@ export async function kitInputsKey(
   const deno = await Deno.stat(options.denoBinary);
   return createHash("sha256")
     .update(
-      `${builderRevision} ${deno.size}\n${kitInitScript}\n${identifyScript}\n${rawJoinScript}\n${sshdConfig}\n`,
+      `${builderRevision} ${deno.size}\n${kitInitScript}\n${identifyScript}\n${sshdConfig}\n`,
     )
     .update(await Deno.readFile(options.agentBundle))
     .digest("hex");

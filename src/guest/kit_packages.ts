@@ -25,7 +25,6 @@ export const kitPrograms: readonly {
   { package: "busybox-static", from: ["bin/busybox", "usr/bin/busybox"], to: "bin/busybox" },
   { package: "util-linux", from: ["usr/bin/setpriv"], to: "bin/setpriv" },
   { package: "openssh-server", from: ["usr/sbin/sshd"], to: "sbin/sshd" },
-  { package: "socat", from: ["usr/bin/socat"], to: "bin/socat" },
   { package: "e2fsprogs", from: ["sbin/resize2fs", "usr/sbin/resize2fs"], to: "sbin/resize2fs" },
 ];
 

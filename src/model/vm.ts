@@ -57,8 +57,6 @@ export interface VmRuntime {
   readonly accelerator: "kvm" | "tcg";
   /** Port on 127.0.0.1 that leads to the guest's ssh server; `null` without a network. */
   readonly sshPort: number | null;
-  /** Port on 127.0.0.1 that leads to the agent's bulk port. */
-  readonly bulkPort: number | null;
   /** From the start request until the agent answered, in milliseconds. */
   readonly readyAfterMs: number;
 }

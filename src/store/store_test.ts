@@ -69,7 +69,6 @@ Deno.test(
       vmm: "qemu",
       accelerator: "tcg",
       sshPort: 2222,
-      bulkPort: null,
       readyAfterMs: 4321,
     } as const;
     {

@@ -78,6 +78,12 @@ export interface GuestLink {
   close(): void;
 }
 
+/** The host's end of a lane (`wire/lane.ts`). */
+export interface LaneLink extends GuestLink {
+  /** Ends the direction to the guest, which reads its end after all that was written. */
+  closeWrite(): Promise<void>;
+}
+
 /** Whether the machine executes. */
 export type MachineState = "running" | "paused" | "ended";
 
@@ -89,6 +95,11 @@ export interface Machine {
   state(): Promise<MachineState>;
   /** Opens the link to the agent; one at a time. @throws BangerError `unavailable` when the VMM has ended */
   openAgentLink(signal: AbortSignal): Promise<GuestLink>;
+  /**
+   * Opens the lane with this number; one at a time. Closing it throws away what is under way.
+   * @throws BangerError `unavailable` when the VM has no such lane, or has ended
+   */
+  openLane(lane: number): Promise<LaneLink>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   /** Ends the VMM: QMP quit (or the API's), SIGTERM, SIGKILL, each with a bounded wait. Resolves when it is gone. */

@@ -16,8 +16,6 @@ import type { MuxStream } from "./mux_stream.ts";
 export interface StartOptions {
   /** 32 hexadecimal digits, never used before. */
   readonly nonce: string;
-  /** Empty on virtio-serial and vsock. */
-  readonly token: string;
   /** The guest has just been started, so that no half-sent frame can be on the link. */
   readonly fresh: boolean;
   /** Bounds the wait for the answer; the session itself goes on after that. */
@@ -67,7 +65,6 @@ export async function startSession(link: ByteLink, options: StartOptions): Promi
     magic: "banger-link",
     nonce: options.nonce,
     versions: protocolVersions,
-    token: options.token,
   };
   const frame = encodeFrame(frameTypes.hello, 0, encodeJson(hello));
   const pads = options.fresh ? 0 : maxFrameBytes;
@@ -86,21 +83,20 @@ export async function startSession(link: ByteLink, options: StartOptions): Promi
 
 /** What the accepting side of a link does. */
 export interface AcceptOptions {
-  /** The `Welcome` for a checked `Hello`, or `null` to end the link (a wrong token). */
-  readonly welcome: (hello: Hello) => unknown | null;
+  /** The `Welcome` for a checked `Hello`. */
+  readonly welcome: (hello: Hello) => unknown;
   readonly onStream: (stream: MuxStream) => void;
 }
 
 /**
  * Serves the sessions that come over `link`, one after the other: a HELLO ends the session before
- * it, a broken rule ends the session and the next HELLO is waited for. Returns when the link ends
- * or a `Hello` is refused; does not close the link. Never rejects.
+ * it, a broken rule ends the session and the next HELLO is waited for. Returns when the link ends; does
+ * not close it. Never rejects.
  */
 export async function acceptSessions(link: ByteLink, options: AcceptOptions): Promise<void> {
   const decoder = new FrameDecoder();
   const huntHello = () => decoder.hunt(frameTypes.hello, magic);
   let mux: Mux | null = null;
-  let refused = false;
   const sink: FrameSink = {
     onData: (id: number, channel: Channel, bytes) => mux?.onData(id, channel, bytes),
     onFrame: (type, id, payload) => {
@@ -110,15 +106,12 @@ export async function acceptSessions(link: ByteLink, options: AcceptOptions): Pr
       }
       const hello = checkHello(decodeJson(payload));
       mux?.end(new LinkError("ended", "a new session began"));
-      const welcome = options.welcome(hello);
-      refused = welcome === null;
-      if (refused) throw new LinkError("ended", "refused");
       mux = new Mux(link, { side: "acceptor", onStream: options.onStream });
-      mux.sendSession(frameTypes.welcome, encodeJson(welcome));
+      mux.sendSession(frameTypes.welcome, encodeJson(options.welcome(hello)));
     },
   };
   const take = (bytes: Uint8Array) => {
-    for (let left = bytes; left.length > 0 && !refused;) {
+    for (let left = bytes; left.length > 0;) {
       try {
         decoder.push(left, sink);
         return;
@@ -133,7 +126,7 @@ export async function acceptSessions(link: ByteLink, options: AcceptOptions): Pr
   huntHello();
   const buffer = new Uint8Array(64 * 1024);
   try {
-    while (!refused) {
+    for (;;) {
       const count = await link.read(buffer);
       if (count === null) break;
       take(buffer.subarray(0, count));
@@ -153,10 +146,10 @@ function checkHello(value: unknown): Hello {
   const versions = hello?.versions;
   if (
     typeof hello?.nonce !== "string" || !/^[0-9a-f]{32}$/.test(hello.nonce) ||
-    typeof hello.token !== "string" || typeof versions?.lowest !== "number" ||
+    typeof versions?.lowest !== "number" ||
     typeof versions.highest !== "number"
   ) throw new LinkError("protocol", "not a Hello");
-  return { magic: "banger-link", nonce: hello.nonce, versions, token: hello.token };
+  return { magic: "banger-link", nonce: hello.nonce, versions };
 }
 
 /** The highest version that both speak; 0 when there is none. */

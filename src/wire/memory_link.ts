@@ -47,11 +47,17 @@ class Pipe {
   }
 }
 
+/** One end of a link in memory. */
+export interface MemoryLink extends ByteLink {
+  /** Ends its own direction: the other end reads what is there, and then the end. */
+  closeWrite(): Promise<void>;
+}
+
 /** Two ends of a link in memory that holds about `capacity` bytes in each direction. */
-export function memoryLinks(capacity = 64 * 1024): [ByteLink, ByteLink] {
+export function memoryLinks(capacity = 64 * 1024): [MemoryLink, MemoryLink] {
   const there = new Pipe(capacity);
   const back = new Pipe(capacity);
-  const end = (input: Pipe, output: Pipe): ByteLink => {
+  const end = (input: Pipe, output: Pipe): MemoryLink => {
     let queue: Promise<void> = Promise.resolve();
     return {
       read: (buffer) => input.read(buffer),
@@ -60,6 +66,7 @@ export function memoryLinks(capacity = 64 * 1024): [ByteLink, ByteLink] {
         queue = turn.catch(() => {});
         return turn;
       },
+      closeWrite: () => queue.then(() => output.close()),
       close: () => {
         input.close();
         output.close();

@@ -14,12 +14,6 @@ export const maxControlBytes = 64 * 1024;
 /** The name of the virtio-serial port (`/dev/virtio-ports/NAME`, sysfs attribute `name`). */
 export const agentPortName = "banger.agent.0";
 
-/**
- * Guest port of raw connections (`raw.ts`), over TCP and vsock. Below 1024, so that no ordinary user
- * of the guest can listen on it.
- */
-export const agentRawPort = 1022;
-
 /** Guest TCP port of the kit's ssh server. */
 export const sshPort = 22;
 
@@ -47,8 +41,6 @@ export interface Hello {
   /** 32 hexadecimal digits, echoed in the answer: tells this session's bytes from stale ones. */
   readonly nonce: string;
   readonly versions: { readonly lowest: number; readonly highest: number };
-  /** Proof for TCP sessions: the token given by `identity`; empty on vsock and virtio-serial. */
-  readonly token: string;
 }
 
 /** Answer to {@linkcode Hello}. Its arrival is what "ready" means. */

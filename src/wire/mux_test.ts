@@ -6,7 +6,6 @@ import { type ByteLink, LinkError } from "./link.ts";
 import { memoryLinks } from "./memory_link.ts";
 import { Mux, runMux } from "./mux.ts";
 import { type MuxStream, windowBytes } from "./mux_stream.ts";
-import { relayStream } from "./relay.ts";
 
 interface Pair extends AsyncDisposable {
   readonly near: Mux;
@@ -132,24 +131,6 @@ Deno.test("the 257th stream is refused on both sides", async () => {
   await using muxes = pair(() => {});
   for (let index = 0; index < 256; index++) muxes.near.open(index);
   assert.throws(() => muxes.near.open(256), { reason: "limit" });
-});
-
-Deno.test("relayed streams pass bytes, controls and the reply through two sessions", async () => {
-  await using back = pair((stream) => {
-    stream.onControl = (message) => {
-      if (message === "stop") stream.reset("stopped");
-    };
-    void echo(stream).catch(() => {});
-  });
-  await using front = pair((stream) => void relayStream(stream, back.near.open(stream.request)));
-  const stream = front.near.open("echo");
-  const sending = stream.write(new Uint8Array(1_000_000).fill(7)).then(() => stream.end());
-  const [bytes] = await Promise.all([readAll(stream), sending]);
-  assert.equal(bytes.length, 1_000_000);
-  assert.deepEqual(await stream.ended, { how: "closed", reply: { total: 1_000_000 } });
-  const stopped = front.near.open("echo");
-  stopped.control("stop");
-  assert.deepEqual(await stopped.ended, { how: "reset", reason: "stopped" });
 });
 
 /** A session whose peer is raw bytes. */

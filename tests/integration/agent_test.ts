@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connectAgent } from "../../src/guest/agent_client.ts";
 import type { ByteLink } from "../../src/wire/link.ts";
-import { writeAll } from "../../src/wire/connection_link.ts";
+import { writeAll } from "../../src/wire/write_all.ts";
 
 /** The agent as a process of its own, its file descriptors 0 and 1 in place of a serial port. */
 function startAgent(): { link: ByteLink; child: Deno.ChildProcess } {

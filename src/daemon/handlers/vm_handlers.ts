@@ -2,17 +2,15 @@
  * The services' side of the dispatch table: turns parameters into calls of a service and records
  * into views. No behaviour of its own; must not be imported by anything but `daemon/compose.ts`.
  */
-import type { OpenRaw } from "../../guest/raw_connection.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { ImageRun } from "../../model/artefacts.ts";
 import type { VmRecord } from "../../model/vm.ts";
 import { withImageDefaults } from "../../services/vm/image_defaults.ts";
 import type { Operations } from "../../services/operation/operations.ts";
-import { relayExec } from "../../services/vm/exec.ts";
+import { serveExec } from "../../services/vm/exec.ts";
 import type { Leases } from "../../services/vm/leases.ts";
 import type { LiveVm } from "../../services/vm/live.ts";
-import { RawPath } from "../../services/vm/raw_path.ts";
 import { defaultStopTimeoutMs } from "../../services/vm/stop.ts";
 import type { VmListing } from "../../services/vm/listing.ts";
 import { diskUsed, viewOf } from "../../services/vm/view.ts";
@@ -27,9 +25,6 @@ export interface VmHandlerDeps {
   readonly leases: Leases;
   /** Settles when reconcile is done: nothing is answered about VMs before. */
   readonly reconciled: Promise<void>;
-  /** A new raw connection to a running VM. */
-  readonly openRaw: (vm: VmRecord, live: LiveVm) => ReturnType<OpenRaw>;
-  readonly monotonicMs: () => number;
   readonly readConsole: (
     vm: VmRecord,
     live: LiveVm | undefined,
@@ -148,8 +143,7 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
       await deps.reconciled;
       const { vm, live } = service.running(ref);
       const exec = imageDefaults ? withImageDefaults(given, deps.runOf(vm)) : given;
-      const raw = live.raw ??= new RawPath(() => deps.openRaw(vm, live), deps.monotonicMs);
-      context.upgrade((link) => relayExec(link, live.session, raw, exec));
+      context.upgrade((link) => serveExec(link, live, exec));
       return { upgraded: "banger-mux/1" };
     },
   };

@@ -29,7 +29,6 @@ export interface GuestNetwork {
   readonly gateway: string;
   readonly dns: readonly string[];
   readonly sshPort: number;
-  readonly bulkPort: number;
 }
 
 /** What the steps of one start gather; each field is set by the step named beside it. */

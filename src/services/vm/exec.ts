@@ -1,21 +1,19 @@
-import type { AgentSession } from "../../guest/agent_session.ts";
 import { BangerError, reasonOf } from "../../model/errors.ts";
 import type { ByteLink } from "../../wire/link.ts";
 import type { ExecRequest } from "../../wire/messages.ts";
 import { Mux, runMux } from "../../wire/mux.ts";
 import type { MuxStream } from "../../wire/mux_stream.ts";
-import type { RawPath } from "./raw_path.ts";
-import { relayRaw } from "./relay_raw.ts";
+import type { LiveVm } from "./live.ts";
+import { relayExec } from "./relay_exec.ts";
 
 /**
  * Serves one upgraded client connection: its single stream becomes the command `exec` in the guest.
  * What the client's OPEN frame asks for is not looked at; `exec` was checked before. Settles when
  * the connection is over; never rejects.
  */
-export async function relayExec(
+export async function serveExec(
   client: ByteLink,
-  session: AgentSession,
-  raw: RawPath,
+  live: Pick<LiveVm, "session" | "lanes">,
   exec: ExecRequest,
 ): Promise<void> {
   let used = false;
@@ -28,7 +26,7 @@ export async function relayExec(
         return;
       }
       used = true;
-      join(accepted, session, raw, exec).finally(finished.resolve);
+      join(accepted, live, exec).finally(finished.resolve);
     },
   });
   // The client closes when it has read the reply; until then the link stays open for it.
@@ -37,18 +35,17 @@ export async function relayExec(
 
 async function join(
   accepted: MuxStream,
-  session: AgentSession,
-  raw: RawPath,
+  live: Pick<LiveVm, "session" | "lanes">,
   exec: ExecRequest,
 ): Promise<void> {
   let opened: MuxStream;
   try {
-    opened = session.open({ method: "exec", exec });
+    opened = live.session.open({ method: "exec", exec });
   } catch (error) {
     accepted.reset(
       error instanceof BangerError ? error.message : `Cannot reach the guest: ${reasonOf(error)}`,
     );
     return;
   }
-  await relayRaw(accepted, opened, raw);
+  await relayExec(accepted, opened, live.lanes);
 }

@@ -43,7 +43,6 @@ const schema = v.object({
     gateway: text,
     dns: v.array(text),
     sshPort: port,
-    bulkPort: port,
   })),
 });
 

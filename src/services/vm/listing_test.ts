@@ -160,7 +160,7 @@ Deno.test("the overview tells what VMs have in common once", () => {
   using fixture = new Fixture();
   fixture.put("a", "stopped");
   fixture.put("b", "running", {
-    runtime: { vmm: "qemu", accelerator: "tcg", sshPort: 22, bulkPort: null, readyAfterMs: 1 },
+    runtime: { vmm: "qemu", accelerator: "tcg", sshPort: 22, readyAfterMs: 1 },
   });
   fixture.put("c", "stopped", { createdAtMs: 0 });
   const common = { image: "i", cpus: 1, memoryMib: 512, diskBytes: 1 << 30 };

@@ -1,16 +1,18 @@
 import type { AgentSession } from "../../guest/agent_session.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { Machine } from "../../vmm/contract.ts";
-import type { RawPath } from "./raw_path.ts";
+import type { Lanes } from "./lanes.ts";
 
-/** A running VM's machine, the session to its agent and its raw connections. */
+/** A running VM's machine, the session to its agent and its lanes. */
 export interface LiveVm {
   readonly machine: Machine;
   /** Over the machine's own link; replaced when it breaks and is reopened. */
   session: AgentSession;
-  /** For much data; made on first use. */
-  raw: RawPath | null;
+  readonly lanes: Lanes;
 }
+
+/** What an earlier daemon left running and this one took over. */
+export type AdoptedVm = Pick<LiveVm, "machine" | "session">;
 
 /** The VMs that run now. Holds no lock: entries change only under the VM's lock. */
 export class LiveTable {

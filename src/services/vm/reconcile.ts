@@ -2,7 +2,7 @@ import { reasonOf } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
-import type { LiveVm } from "./live.ts";
+import type { AdoptedVm } from "./live.ts";
 import type { VmPaths } from "../../paths/paths.ts";
 import { deleteVm } from "./delete.ts";
 import { cleanupAll, stopAll } from "./steps.ts";
@@ -15,13 +15,13 @@ export interface ReconcileDeps {
    * Takes over the machine that an earlier daemon left running and reopens the agent session;
    * `null` when it does not run any more.
    */
-  adopt(vm: VmRecord, paths: VmPaths, signal: AbortSignal): Promise<LiveVm | null>;
+  adopt(vm: VmRecord, paths: VmPaths, signal: AbortSignal): Promise<AdoptedVm | null>;
   /** Ids of all VMs that have a directory on the host, known to the store or not. */
   idsOnDisk(): Promise<readonly VmId[]>;
 }
 
 /** VMs looked after at once: as many as overlap their waits, not so many that memory grows. */
-const lanes = 32;
+const atOnce = 32;
 
 /**
  * Runs once at the daemon's start, before the first request: adopts VMs that still run, finishes
@@ -34,7 +34,7 @@ export async function reconcileAll(
   signal: AbortSignal,
 ): Promise<void> {
   const rest = deps.store.list().values();
-  const lane = async () => {
+  const worker = async () => {
     for (const vm of rest) {
       try {
         await reconcileVm(deps, vm, reporter, signal);
@@ -43,7 +43,7 @@ export async function reconcileAll(
       }
     }
   };
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await Promise.all(Array.from({ length: atOnce }, worker));
   const known = new Set(deps.store.list().map((vm) => vm.id));
   for (const id of await deps.idsOnDisk()) {
     if (known.has(id)) continue;
@@ -72,10 +72,10 @@ async function reconcileVm(
     return;
   }
   await deps.locks.vm(vm.id, signal, async () => {
-    const live = vm.state === "running" ? await tryAdopt(deps, vm, signal) : null;
-    if (live !== null) {
-      deps.live.set(vm.id, live);
-      watchMachine(deps, vm.id, live.machine);
+    const adopted = vm.state === "running" ? await tryAdopt(deps, vm, signal) : null;
+    if (adopted !== null) {
+      deps.live.set(vm.id, { ...adopted, lanes: deps.lanesOf(adopted.machine) });
+      watchMachine(deps, vm.id, adopted.machine);
       return;
     }
     await stopAll(deps.steps, vm.id, deps.paths(vm.id));
@@ -92,7 +92,7 @@ async function tryAdopt(
   deps: VmServiceDeps,
   vm: VmRecord,
   signal: AbortSignal,
-): Promise<LiveVm | null> {
+): Promise<AdoptedVm | null> {
   try {
     return await deps.adopt(vm, deps.paths(vm.id), signal);
   } catch (error) {

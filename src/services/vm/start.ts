@@ -68,7 +68,7 @@ export async function bringUp(deps: VmServiceDeps, context: StepContext): Promis
     if (machine === null || session === null || accelerator === null) {
       throw new Error("the start steps made no machine or no session");
     }
-    deps.live.set(vm.id, { machine, session, raw: null });
+    deps.live.set(vm.id, { machine, session, lanes: deps.lanesOf(machine) });
     const running = deps.store.update(vm.id, {
       state: "running",
       failure: null,
@@ -77,7 +77,6 @@ export async function bringUp(deps: VmServiceDeps, context: StepContext): Promis
         vmm: "qemu",
         accelerator,
         sshPort: facts.network?.sshPort ?? null,
-        bulkPort: facts.network?.bulkPort ?? null,
         readyAfterMs: Math.round(performance.now() - begun),
       },
     });

@@ -6,6 +6,8 @@ import type { VmPaths } from "../../paths/paths.ts";
 import type { BootSetSource, StartStep, VmStore } from "./contract.ts";
 import { type CreateRequest, createVm } from "./create.ts";
 import { deleteVm } from "./delete.ts";
+import type { Machine } from "../../vmm/contract.ts";
+import type { Lanes } from "./lanes.ts";
 import type { LiveVm } from "./live.ts";
 import type { LiveTable } from "./live.ts";
 import { reconcileAll, type ReconcileDeps } from "./reconcile.ts";
@@ -36,6 +38,8 @@ export interface VmServiceDeps extends ReconcileDeps {
   readonly bootSets: BootSetSource;
   readonly steps: readonly StartStep[];
   readonly live: LiveTable;
+  /** The lanes of a machine that this daemon has started or taken over; none is in use. */
+  readonly lanesOf: (machine: Machine) => Lanes;
   readonly defaults: VmDefaults;
   readonly paths: (id: VmId) => VmPaths;
   /** Milliseconds since the epoch. */

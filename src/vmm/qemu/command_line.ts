@@ -1,6 +1,7 @@
 import type { PassedFile } from "../../process/host_processes.ts";
 import { agentPortName } from "../../wire/messages.ts";
 import type { DiskSpec, MachineSpec } from "../contract.ts";
+import { laneId } from "./lane_ports.ts";
 import { kernelCommandLine } from "./kernel_arguments.ts";
 import { socketPaths } from "./socket_paths.ts";
 
@@ -69,7 +70,11 @@ function memoryArgs(memoryMib: number, path: string): string[] {
   );
 }
 
-/** QMP, console and agent: Unix sockets that QEMU listens on without waiting for a peer. */
+/**
+ * QMP, console, agent and lanes: Unix sockets that QEMU listens on without waiting for a peer. A lane gets
+ * its port when it is first used (`lane_ports.ts`): each takes 4 MiB of the guest's memory and a moment of
+ * its start.
+ */
 function channelArgs(spec: MachineSpec): string[] {
   const sockets = socketPaths(spec.runDir);
   return [
@@ -78,8 +83,12 @@ function channelArgs(spec: MachineSpec): string[] {
     ...["-chardev", listeningSocket("console", sockets.console)],
     ...["-device", json({ driver: "isa-serial", chardev: "console" })],
     ...["-chardev", listeningSocket("agent", sockets.agent)],
-    ...["-device", json({ driver: "virtio-serial-device", max_ports: 2 })],
+    ...["-device", json({ driver: "virtio-serial-device", max_ports: 2 + sockets.lanes.length })],
     ...["-device", json({ driver: "virtserialport", chardev: "agent", name: agentPortName })],
+    ...sockets.lanes.flatMap((path, lane) => [
+      "-chardev",
+      listeningSocket(laneId(lane), path),
+    ]),
   ];
 }
 

@@ -1,9 +1,10 @@
 import { BangerError, isBangerError, reasonOf } from "../../model/errors.ts";
 import type { HostProcesses, ProcessExit } from "../../process/host_processes.ts";
-import type { GuestLink, Machine, MachineState, VmmHandle } from "../contract.ts";
+import type { GuestLink, LaneLink, Machine, MachineState, VmmHandle } from "../contract.ts";
 import type { MemoryFiles } from "../memory_file.ts";
 import { recordConsole } from "./console_recorder.ts";
 import { ConsoleRing } from "./console_ring.ts";
+import { LanePorts } from "./lane_ports.ts";
 import { QmpClient } from "./qmp_client.ts";
 import { isRecord } from "./qmp_message.ts";
 import { socketPaths } from "./socket_paths.ts";
@@ -34,6 +35,7 @@ export class QemuMachine implements Machine {
   readonly #parts: QemuMachineParts;
   readonly #ring: ConsoleRing;
   readonly #console: Promise<void>;
+  readonly #lanePorts = new LanePorts(() => this.#monitor());
   #qmp: Promise<QmpClient> | undefined;
   #exit: ProcessExit | undefined;
   #killing: Promise<void> | undefined;
@@ -73,6 +75,21 @@ export class QemuMachine implements Machine {
       if (signal.aborted) throw signal.reason;
       const state = this.#exit === undefined ? reasonOf(cause) : "the VM has ended";
       throw new BangerError("unavailable", `Cannot reach the guest agent: ${state}`, { cause });
+    }
+  }
+
+  async openLane(lane: number): Promise<LaneLink> {
+    const path = socketPaths(this.handle.runDir).lanes[lane];
+    try {
+      if (path === undefined) throw new Error("there is no such lane");
+      if (this.#exit !== undefined) throw new Error("the VM has ended");
+      await this.#lanePorts.plug(lane);
+      // Without a wait: QEMU made it before the guest ran, or never will.
+      return await connectUnix(path, 0, this.#parts.watching.signal);
+    } catch (cause) {
+      throw new BangerError("unavailable", `Cannot open lane ${lane}: ${reasonOf(cause)}`, {
+        cause,
+      });
     }
   }
 
@@ -188,9 +205,9 @@ export async function removeLeftovers(
   handle: Pick<VmmHandle, "runDir" | "memoryPath">,
   memory: MemoryFiles,
 ): Promise<void> {
-  const { qmp, agent, console } = socketPaths(handle.runDir);
+  const { qmp, agent, console, lanes } = socketPaths(handle.runDir);
   await memory.remove(handle.memoryPath);
-  await Promise.all([qmp, agent, console].map(async (path) => {
+  await Promise.all([qmp, agent, console, ...lanes].map(async (path) => {
     try {
       await Deno.remove(path);
     } catch (cause) {

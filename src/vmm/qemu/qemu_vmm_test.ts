@@ -71,6 +71,7 @@ class FakeQemu implements HostProcesses, AsyncDisposable {
     if (this.monitor !== null) {
       this.#listen("c", () => Promise.resolve());
       this.#listen("a", () => Promise.resolve());
+      this.#listen("0", () => Promise.resolve());
       this.#listen("q", (connection) => this.#serve(connection, handle));
     }
     return handle;
@@ -225,6 +226,26 @@ Deno.test("a VMM that dies is noticed, and what it left is removed", async () =>
   assert.equal(await machine.state(), "ended");
   await machine.kill();
   await assert.rejects(machine.openAgentLink(never), (e) => isBangerError(e, "unavailable"));
+  await fake.assertClean();
+});
+
+Deno.test("a lane opens where the VM has it; where not, and after the end, that is told at once", async () => {
+  const commands: string[] = [];
+  const answer: FakeMonitor["answer"] = (command, id, process) => {
+    commands.push(command);
+    return obedient.answer(command, id, process);
+  };
+  await using fake = await FakeQemu.make(stays, { ...obedient, answer });
+  const machine = await new QemuVmm(fake, limits).launch(fake.spec, never);
+  for (let turn = 0; turn < 3; turn++) (await machine.openLane(0)).close();
+  assert.equal(commands.filter((command) => command === "device_add").length, 1);
+  const sinceMs = performance.now();
+  for (const lane of [1, 6, -1]) {
+    await assert.rejects(machine.openLane(lane), (e) => isBangerError(e, "unavailable"));
+  }
+  await machine.kill();
+  await assert.rejects(machine.openLane(0), (e) => isBangerError(e, "unavailable"));
+  assert.ok(performance.now() - sinceMs < 5_000);
   await fake.assertClean();
 });
 

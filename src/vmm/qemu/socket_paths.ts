@@ -1,4 +1,5 @@
 import { BangerError } from "../../model/errors.ts";
+import { laneCount } from "../../wire/lane.ts";
 
 /** Longest path of a Unix socket, in bytes without the closing NUL (unix(7)). */
 export const maxSocketPathBytes = 107;
@@ -11,6 +12,8 @@ export interface SocketPaths {
   readonly agent: string;
   /** The serial console. */
   readonly console: string;
+  /** The virtio-serial ports of the lanes, by number. */
+  readonly lanes: readonly string[];
 }
 
 /**
@@ -18,7 +21,12 @@ export interface SocketPaths {
  * @throws BangerError `precondition` when the directory is too long for socket paths
  */
 export function socketPaths(runDir: string): SocketPaths {
-  const paths = { qmp: `${runDir}/q`, agent: `${runDir}/a`, console: `${runDir}/c` };
+  const paths = {
+    qmp: `${runDir}/q`,
+    agent: `${runDir}/a`,
+    console: `${runDir}/c`,
+    lanes: Array.from({ length: laneCount }, (_, lane) => `${runDir}/${lane}`),
+  };
   if (new TextEncoder().encode(paths.qmp).length > maxSocketPathBytes) {
     throw new BangerError(
       "precondition",

@@ -1,5 +1,5 @@
 import { BangerError } from "../../model/errors.ts";
-import type { GuestLink } from "../contract.ts";
+import type { LaneLink } from "../contract.ts";
 
 /** Waits between looks at a socket that is not there yet, in ms; the last one repeats. */
 const retryDelaysMs = [1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 32] as const;
@@ -14,7 +14,7 @@ export async function connectUnix(
   path: string,
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<GuestLink> {
+): Promise<UnixLink> {
   const deadline = performance.now() + timeoutMs;
   for (let attempt = 0;; attempt++) {
     signal.throwIfAborted();
@@ -44,11 +44,11 @@ function isNotThereYet(cause: unknown): boolean {
 }
 
 /** Bytes over a connected socket. A connection that the other side resets has ended. */
-export class UnixLink implements GuestLink {
-  readonly #connection: Deno.Conn;
+export class UnixLink implements LaneLink {
+  readonly #connection: Deno.UnixConn;
   #closed = false;
 
-  constructor(connection: Deno.Conn) {
+  constructor(connection: Deno.UnixConn) {
     this.#connection = connection;
   }
 
@@ -65,6 +65,10 @@ export class UnixLink implements GuestLink {
   async write(bytes: Uint8Array): Promise<void> {
     let at = 0;
     while (at < bytes.length) at += await this.#connection.write(bytes.subarray(at));
+  }
+
+  async closeWrite(): Promise<void> {
+    await this.#connection.closeWrite();
   }
 
   close(): void {
