@@ -4,8 +4,6 @@ import type { Missing, StartStep } from "../services/vm/contract.ts";
 import type { KernelRecord } from "../model/artefacts.ts";
 import type { VmId } from "../model/ids.ts";
 import type { Accelerator, Vmm } from "../vmm/contract.ts";
-import type { VsockCids } from "../vmm/vsock_cids.ts";
-import { launchWithVsock } from "../vmm/vsock_launch.ts";
 import type { VmOwner } from "./places.ts";
 
 /** What {@linkcode machineStep} needs. */
@@ -17,9 +15,6 @@ export interface MachineDeps {
     kernel: KernelRecord,
     signal: AbortSignal,
   ) => Promise<{ readonly accelerator: Accelerator; readonly reason: string }>;
-  readonly vsockCids: VsockCids;
-  /** Whether VMMs can open the host's vhost-vsock. */
-  readonly hasVsock: () => Promise<boolean>;
   /** Rate of the host's time stamp counter in kHz, when it is known. */
   readonly hostTscKhz: number | null;
   readonly missing: () => Promise<readonly Missing[]>;
@@ -41,43 +36,35 @@ export function machineStep(deps: MachineDeps): StartStep {
       }
       facts.accelerator = accelerator;
       await reporter.stage({ id: "vm.launch", title: "Starting the VM" }, async () => {
-        const cids = await deps.hasVsock() ? deps.vsockCids : null;
-        facts.machine = await launchWithVsock(
-          deps.vmm,
-          {
-            vmId: vm.id,
-            cpus: vm.config.cpus,
-            memoryMib: vm.config.memoryMib,
-            kernelPath: kernel.vmlinuxPath,
-            initrdPath: facts.initrdPath,
-            commandLine: [],
-            disks: facts.disks,
-            network: facts.network === null
-              ? null
-              : { socketPath: facts.network.socketPath, mac: facts.network.mac },
-            runDir: paths.runDir,
-            stateDir: paths.stateDir,
-            memoryPaths: { tmpfs: paths.memory, disk: paths.memoryOnDisk },
-            accelerator,
-            hostTscKhz: deps.hostTscKhz,
-            dropTo: deps.ownerOf(vm.id),
-            // Before anything is waited for: a daemon that dies then leaves a process to be found.
-            onProcess: (machine) => writeHandles(paths, { machine }),
-          },
-          cids,
-          signal,
-        );
+        facts.machine = await deps.vmm.launch({
+          vmId: vm.id,
+          cpus: vm.config.cpus,
+          memoryMib: vm.config.memoryMib,
+          kernelPath: kernel.vmlinuxPath,
+          initrdPath: facts.initrdPath,
+          commandLine: [],
+          disks: facts.disks,
+          network: facts.network === null
+            ? null
+            : { socketPath: facts.network.socketPath, mac: facts.network.mac },
+          runDir: paths.runDir,
+          stateDir: paths.stateDir,
+          memoryPaths: { tmpfs: paths.memory, disk: paths.memoryOnDisk },
+          accelerator,
+          hostTscKhz: deps.hostTscKhz,
+          dropTo: deps.ownerOf(vm.id),
+          // Before anything is waited for: a daemon that dies then leaves a process to be found.
+          onProcess: (machine) => writeHandles(paths, { machine }),
+        }, signal);
         writeHandles(paths, { machine: facts.machine.handle });
         // The VMM has read it; the guest's private key is in it.
         if (facts.initrdPath !== null) await removeSeededInitrd(facts.initrdPath);
       });
     },
-    async stop(vm, paths) {
+    async stop(_vm, paths) {
       const { machine } = readHandles(paths);
       if (machine === null) return;
       await (await deps.vmm.adopt(machine))?.kill();
-      deps.vsockCids.release(vm);
-      deps.vsockCids.release(vm);
       writeHandles(paths, { machine: null });
     },
   };

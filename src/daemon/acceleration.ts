@@ -80,7 +80,6 @@ export class Accelerations {
           runDir: vm.runDir,
           stateDir: vm.stateDir,
           memoryPaths: { tmpfs: vm.memory, disk: vm.memoryOnDisk },
-          vsockCid: null,
           dropTo,
         },
       }, signal);

@@ -1,11 +1,9 @@
 import { connectAgent } from "../guest/agent_client.ts";
-import type { VmRecord } from "../model/vm.ts";
 import type { LoopbackPorts } from "../net/loopback_port.ts";
 import type { VmPaths } from "../paths/paths.ts";
 import { readHandles } from "../services/vm/handles.ts";
 import type { AdoptedVm } from "../services/vm/live.ts";
 import type { Vmm } from "../vmm/contract.ts";
-import type { VsockCids } from "../vmm/vsock_cids.ts";
 
 /** How long the agent of a VM that runs already may take to answer. */
 const answerTimeoutMs = 15_000;
@@ -14,7 +12,6 @@ const answerTimeoutMs = 15_000;
 export interface AdoptDeps {
   readonly vmm: Vmm;
   readonly ports: LoopbackPorts;
-  readonly vsockCids: VsockCids;
   readonly randomHex: (bytes: number) => string;
 }
 
@@ -27,7 +24,6 @@ export interface AdoptDeps {
  */
 export async function adoptVm(
   deps: AdoptDeps,
-  vm: VmRecord,
   paths: VmPaths,
   signal: AbortSignal,
 ): Promise<AdoptedVm | null> {
@@ -42,8 +38,6 @@ export async function adoptVm(
       signal,
       timeoutMs: answerTimeoutMs,
     });
-    const { vsockCid } = handles.machine;
-    if (vsockCid !== null) deps.vsockCids.adopt(vm.id, vsockCid);
     if (handles.network !== null) deps.ports.adopt([handles.network.sshPort]);
     return { machine, session };
   } catch (error) {

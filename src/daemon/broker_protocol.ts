@@ -58,7 +58,7 @@ export const brokerCalls = {
   removeMemory: v.strictObject({ path }),
   sealDescriptors: v.strictObject({}),
   bootId: v.strictObject({}),
-  vmmDevice: v.strictObject({ path: v.picklist(["/dev/kvm", "/dev/vhost-vsock"]) }),
+  vmmDevice: v.strictObject({ path: v.literal("/dev/kvm") }),
 } as const;
 
 /** Name of a call to the broker. */

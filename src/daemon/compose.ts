@@ -22,7 +22,6 @@ import { VmService } from "../services/vm/vm_service.ts";
 import { runtimeAssets } from "../version/runtime_assets.ts";
 import { ConsoleRing } from "../vmm/qemu/console_ring.ts";
 import { QemuVmm } from "../vmm/qemu/qemu_vmm.ts";
-import { VsockCids } from "../vmm/vsock_cids.ts";
 import { laneCount } from "../wire/lane.ts";
 import { Accelerations } from "./acceleration.ts";
 import { adoptVm } from "./adopt_vm.ts";
@@ -42,7 +41,6 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
   const log = deps.logOf("vm");
   const vmm = new QemuVmm(processes, {}, memory);
   const ports = new LoopbackPorts();
-  const vsockCids = new VsockCids();
   const live = new LiveTable();
   const ownerOf = (vm: VmId) => vmOwner(paths.uid, vm);
   const accelerations = new Accelerations({ vmm, host, paths, qemuBin: config.qemuBin });
@@ -87,8 +85,6 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       ports,
       ownerOf,
       accelerator: (kernel, stop) => accelerations.of(kernel, stop),
-      vsockCids,
-      hasVsock: async () => (await host.vmmDevice("/dev/vhost-vsock")).state === "openable",
       hostTscKhz: deps.hostTscKhz,
       missing: () => missingForVms(config.qemuBin),
       makeHostKey: async (vmId, files, stop) => {
@@ -116,7 +112,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     paths: (id) => paths.vm(id),
     now: deps.nowMs,
     log,
-    adopt: (vm, places, stop) => adoptVm({ vmm, ports, vsockCids, randomHex }, vm, places, stop),
+    adopt: (_vm, places, stop) => adoptVm({ vmm, ports, randomHex }, places, stop),
     idsOnDisk: () => vmIdsOnDisk(paths.vmsDir),
   });
 

@@ -1,7 +1,7 @@
 import type { DeviceAccess } from "../process/device_access.ts";
 
 /** A device that makes VMs faster; all work without. */
-export type VmmDevice = "/dev/kvm" | "/dev/vhost-vsock";
+export type VmmDevice = "/dev/kvm";
 
 /** What the broker tells of the host, since the services may not read `/proc` and `/dev`. */
 export interface HostFacts {

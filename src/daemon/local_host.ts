@@ -20,8 +20,6 @@ const lastDescriptor = 0xffff_ffff;
 /** open(2): in `flags` of /proc/self/fdinfo (octal). */
 const cloexecFlag = 0o2000000;
 
-const vmmDevices: readonly VmmDevice[] = ["/dev/kvm", "/dev/vhost-vsock"];
-
 /** {@linkcode BrokerHost} of this host; needs every permission of Deno's, FFI included. */
 export class LocalHost implements BrokerHost {
   readonly #uid: number;
@@ -44,11 +42,8 @@ export class LocalHost implements BrokerHost {
   }
 
   async vmmGroups(): Promise<readonly number[]> {
-    const found = await Promise.all(vmmDevices.map((path) => this.vmmDevice(path)));
-    const groups = found.flatMap((access) =>
-      access.state === "openable" && access.group !== null ? [access.group] : []
-    );
-    return [...new Set(groups)];
+    const access = await this.vmmDevice("/dev/kvm");
+    return access.state === "openable" && access.group !== null ? [access.group] : [];
   }
 
   // deno-lint-ignore require-await

@@ -29,7 +29,6 @@ const readable: readonly string[] = [
   "/etc/subgid",
   "/etc/subuid",
   "/usr/share/keyrings",
-  "/dev/vhost-vsock",
 ];
 
 /** The Worker's permissions in the form that `new Worker` takes. */

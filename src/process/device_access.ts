@@ -25,7 +25,7 @@ export type DeviceAccess =
     readonly hint: string | null;
   };
 
-/** What `/dev/kvm` and `/dev/vhost-vsock` belong to everywhere; named where a group must be made. */
+/** What `/dev/kvm` belongs to everywhere; named where a group must be made. */
 const usualGroup = "kvm";
 
 /**

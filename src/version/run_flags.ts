@@ -13,5 +13,4 @@ export const runFlags: readonly string[] = [
   "--allow-all",
   "--unstable-lazy-dynamic-imports",
   "--unstable-worker-options",
-  "--unstable-vsock",
 ];

@@ -42,8 +42,6 @@ export interface MachineSpec {
   /** Where the file may be that backs the guest's memory; made by the driver, removed at the end. */
   readonly memoryPaths: MemoryPaths;
   readonly accelerator: Accelerator;
-  /** Context id for vhost-vsock, which raw connections prefer; `null` where the host has none. */
-  readonly vsockCid: number | null;
   readonly dropTo: { readonly uid: number; readonly gid: number } | null;
   /**
    * True for a VM that is deleted when it ends: what its guest flushes reaches the host's page cache
@@ -66,7 +64,6 @@ export interface VmmHandle {
   readonly stateDir: string;
   /** Removed when the VM has ended. */
   readonly memoryPath: string;
-  readonly vsockCid: number | null;
 }
 
 /** A bidirectional stream of bytes to the guest agent. Matches `wire`'s ByteLink. */

@@ -1,6 +1,6 @@
 /**
- * A two-way byte stream that carries one session at a time: a virtio-serial port, a vsock or TCP
- * connection, an upgraded Unix socket connection, or two pipes in memory.
+ * A two-way byte stream that carries one session at a time: a virtio-serial port, an upgraded Unix
+ * socket connection, or two pipes in memory.
  */
 export interface ByteLink {
   /** Reads at least one byte into `buffer` and says how many; `null` when the peer has ended. */

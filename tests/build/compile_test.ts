@@ -33,7 +33,6 @@ Deno.test("the compile step embeds the whole graph, the agent and the flags", as
     assert.equal(metadata.app_name, "banger");
     assert.deepEqual([...metadata.unstable_config.features].sort(), [
       "lazy-dynamic-imports",
-      "vsock",
       "worker-options",
     ]);
     assert.equal(metadata.unstable_config.lazy_dynamic_imports, true);

@@ -6,7 +6,7 @@ import { writeAll } from "../../src/wire/write_all.ts";
 /** The agent as a process of its own, its file descriptors 0 and 1 in place of a serial port. */
 function startAgent(): { link: ByteLink; child: Deno.ChildProcess } {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", "--unstable-vsock", "agent/main.ts", "serve", "--stdio"],
+    args: ["run", "--allow-all", "agent/main.ts", "serve", "--stdio"],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",

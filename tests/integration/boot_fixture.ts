@@ -105,7 +105,6 @@ export class TestVm implements AsyncDisposable {
         disk: `${this.dir}/memory`,
       },
       accelerator: "tcg",
-      vsockCid: null,
       dropTo: testOwner,
       hostTscKhz,
     };

@@ -1,6 +1,6 @@
 /**
  * A host that has more than the machine that runs the tests: an emulated computer with a Debian of
- * its own, systemd, a nested KVM that works and vhost-vsock.
+ * its own, systemd, a nested KVM that works.
  *
  * Owns the emulated computer and what is carried into it. Imports nothing of `src` but the way to
  * run programs: what is tested there is the built banger, as its user types it.
@@ -43,7 +43,7 @@ export class LabHost implements AsyncDisposable {
     this.#workDir = workDir;
   }
 
-  /** Boots one and loads the modules for KVM and vsock. Leaves nothing behind when it fails. */
+  /** Boots one and loads the module for KVM. Leaves nothing behind when it fails. */
   static async boot(options: LabOptions): Promise<LabHost> {
     const { cacheDir, home, program } = options;
     const script = new URL("lab_image.sh", import.meta.url).pathname;
@@ -161,7 +161,6 @@ function sshArgs(cacheDir: string, port: number): readonly string[] {
 function setUpScript(home: string): string {
   return `set -eu
 modprobe kvm_amd
-modprobe vhost_vsock
 udevadm settle --timeout=30
 mkdir -p ${home}
 mount -o noatime /dev/vdb ${home}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the disk, kernel and initrd of the lab host: a Debian trixie whose own kernel has kvm_amd and
-# vhost_vsock, with systemd, an ssh server and the programs that banger needs. It is kept for a week.
+# Makes the disk, kernel and initrd of the lab host: a Debian trixie whose own kernel has kvm_amd,
+# with systemd, an ssh server and the programs that banger needs. It is kept for a week.
 #
 # usage: lab_image.sh DIRECTORY      (needs root; leaves disk.ext4, vmlinuz, initrd and key in it)
 set -euo pipefail

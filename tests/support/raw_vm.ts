@@ -136,7 +136,6 @@ function spec(
     memoryPaths: { tmpfs: vm.memory, disk: vm.memoryOnDisk },
     accelerator: "tcg",
     hostTscKhz,
-    vsockCid: null,
     dropTo: null,
   };
 }

@@ -31,7 +31,6 @@ const schema = v.object({
     runDir: text,
     stateDir: text,
     memoryPath: text,
-    vsockCid: v.nullable(v.pipe(v.number(), v.safeInteger())),
   })),
   passt: v.nullable(process),
   // Absent in what a daemon without a filter wrote.

@@ -28,7 +28,6 @@ Deno.test("what was written is read again, change by change", () =>
       runDir: paths.runDir,
       stateDir: paths.stateDir,
       memoryPath: paths.memory,
-      vsockCid: null,
     };
     writeHandles(paths, { machine });
     const passt = { pid: 8, startTicks: 10 };
@@ -44,7 +43,6 @@ Deno.test("a file of another VM, a symlink, pid 1, a huge file and garbage count
       runDir: "/other",
       stateDir: paths.stateDir,
       memoryPath: paths.memory,
-      vsockCid: null,
     };
     writeHandles(paths, { machine });
     assert.deepEqual(readHandles(paths), nothing);

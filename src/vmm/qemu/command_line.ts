@@ -32,7 +32,6 @@ export function qemuCommandLine(spec: MachineSpec, memoryPath: string): QemuComm
     ...spec.disks.flatMap((disk) => diskArgs(disk, spec.disposable === true, files)),
     ...networkArgs(spec),
     ...["-device", json({ driver: "virtio-rng-device" })],
-    ...vsockArgs(spec),
   ];
   return { args, files: files.all };
 }
@@ -180,12 +179,6 @@ function networkArgs(spec: MachineSpec): string[] {
     }),
     ...["-device", json({ driver: "virtio-net-device", netdev: "net", mac })],
   ];
-}
-
-/** QEMU opens /dev/vhost-vsock itself, as it does /dev/kvm. */
-function vsockArgs(spec: MachineSpec): string[] {
-  if (spec.vsockCid === null) return [];
-  return ["-device", json({ driver: "vhost-vsock-device", "guest-cid": spec.vsockCid })];
 }
 
 function json(value: Readonly<Record<string, unknown>>): string {

@@ -34,7 +34,6 @@ const spec: MachineSpec = {
   stateDir: "/state/vms/x",
   memoryPaths: { tmpfs: memoryPath, disk: "/state/memory" },
   accelerator: "tcg",
-  vsockCid: null,
   dropTo: null,
   hostTscKhz: 2_596_138,
 };
@@ -108,12 +107,11 @@ Deno.test("no path of a disk or kernel is an argument, and commas stay within a 
   assert.doesNotMatch(text, /\/state/);
 });
 
-Deno.test("KVM, vsock, disposable disks and no network change just their own words", () => {
+Deno.test("KVM, disposable disks and no network change just their own words", () => {
   const plain = new Set(qemuCommandLine(spec, memoryPath).args);
   const other = qemuCommandLine({
     ...spec,
     accelerator: "kvm",
-    vsockCid: 7,
     disposable: true,
     network: null,
   }, memoryPath);
@@ -122,7 +120,6 @@ Deno.test("KVM, vsock, disposable disks and no network change just their own wor
     "kvm",
     "host",
     "console=ttyS0 panic=-1 reboot=t i8042.noaux i8042.nokbd i8042.nomux i8042.nopnp random.trust_cpu=on cryptomgr.notests quiet banger.test=1",
-    '{"driver":"vhost-vsock-device","guest-cid":7}',
   ]);
 });
 

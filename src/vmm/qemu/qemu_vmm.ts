@@ -65,7 +65,6 @@ export class QemuVmm implements Vmm {
       runDir: spec.runDir,
       stateDir: spec.stateDir,
       memoryPath,
-      vsockCid: spec.vsockCid,
     };
     spec.onProcess?.(handle);
     const connections = await this.#connect(spec, process, ring, watching.signal, signal);

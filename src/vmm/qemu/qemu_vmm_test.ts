@@ -60,7 +60,6 @@ class FakeQemu implements HostProcesses, AsyncDisposable {
       stateDir: `${this.dir}/state`,
       memoryPaths: { tmpfs: `${this.dir}/memory`, disk: `${this.dir}/memory.disk` },
       accelerator: "tcg",
-      vsockCid: null,
       dropTo: null,
     };
   }
