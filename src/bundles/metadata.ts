@@ -94,8 +94,7 @@ export function parseMetadata(bytes: Uint8Array, label: string): BundleMetadata 
   return metadata;
 }
 
-/** @throws BangerError `untrusted` naming member and rule; also for what a writer was given */
-export function checkMetadata(metadata: BundleMetadata, label: string): void {
+function checkMetadata(metadata: BundleMetadata, label: string): void {
   const fail = (why: string) => bundleFault(label, metadataName, why);
   const problem = nameProblem(metadata.kind, metadata.name) ??
     nameProblem("kernel", metadata.kernel.name);
@@ -141,7 +140,7 @@ function checkMembers({ kind, members }: BundleMetadata, label: string): void {
   }
 }
 
-/** For callers that make metadata: turns a fault into one of their own making. */
+/** For who makes a bundle: what is wrong with it is his own doing. */
 export function asInvalid(error: unknown): unknown {
   if (!(error instanceof BangerError) || error.kind !== "untrusted") return error;
   return new BangerError("invalid", error.message, { cause: error });

@@ -8,7 +8,7 @@ import {
   memberNames,
   metadataName,
 } from "./bundle.ts";
-import { asInvalid, checkMetadata, encodeMetadata } from "./metadata.ts";
+import { asInvalid, encodeMetadata, parseMetadata } from "./metadata.ts";
 import { readRuns, scanMember, type ScannedMember } from "./scan_member.ts";
 import { endMarkBytes, memberHeaders, paddedBytes } from "./tar_headers.ts";
 
@@ -60,7 +60,8 @@ export async function writeBundle(
   const virtualSize = members.find(({ name }) => name === "rootfs.ext4")?.size ?? null;
   const metadata = { ...sources.metadata, format: bundleFormat, virtualSize, members } as const;
   try {
-    checkMetadata(metadata, metadata.name);
+    // What a reader would refuse is not written.
+    parseMetadata(encodeMetadata(metadata), metadata.name);
   } catch (error) {
     throw asInvalid(error);
   }

@@ -156,6 +156,7 @@ Deno.test("what no bundle may have is refused, and nothing is left", async () =>
     [{ "rootfs.ext4": root, vmlinux, bzImage: vmlinux }, {}, /2 kernels/],
     [{ "rootfs.ext4": root, vmlinux, "initrd.img": empty }, {}, /"initrd.img": it is empty/],
     [{ "rootfs.ext4": root, vmlinux }, { name: "../x" }, /not allowed/],
+    [{ "rootfs.ext4": root, vmlinux }, { createdAtMs: -1 }, /createdAtMs/],
     [{ "rootfs.ext4": root, vmlinux }, { kind: "kernel" }, /no kernel bundle/],
     [{ "rootfs.ext4": dir.path, vmlinux }, {}, /not a regular file/],
   ];
