@@ -19,6 +19,7 @@ import { bzImageFixture } from "../support/deb_fixture.ts";
 import { type FileServer, serveFiles } from "../support/file_server.ts";
 import { GpgHome } from "../support/gpg_home.ts";
 import { recordingReporter } from "../support/image_service_fixture.ts";
+import { MountNamespace } from "../support/mount_namespace.ts";
 import { skipUnless } from "../support/require.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -463,4 +464,29 @@ publishTest("a disk that is too small, and one who stops, leave nothing", async 
     assert.ok(isBangerError(error, "cancelled"), `${stage}: ${error}`);
     assert.deepEqual([...files.keys()], [], stage);
   }
+});
+
+const fullDisk = "a disk that fills up in the middle is told, and nothing is left";
+Deno.test({
+  name: fullDisk,
+  ignore: skipUnless(fullDisk, able && Deno.uid() === 0, "it needs gpg and root"),
+  async fn() {
+    await using at = await published();
+    await publish(at, "publish-golden-image.sh", imageArgs(at));
+    const entry = await entryOf(at, "image");
+    // Too small for the download, and for the download with what is unpacked of it.
+    for (
+      const [kib, words] of [[32, /Cannot pull image "tiny"/], [100, /unpack bundle/]] as const
+    ) {
+      const mount = `mount -t tmpfs -o mode=0700,size=${kib}k tmpfs ${at.dir}/catalog`;
+      await using namespace = await MountNamespace.make(mount);
+      const pid = namespace.via[namespace.via.indexOf("--target") + 1];
+      const stagingDir = `/proc/${pid}/root${at.dir}/catalog`;
+      const { error } = await pull(at, entry, { stagingDir });
+      assert.ok(isBangerError(error, "exhausted"), String(error));
+      assert.equal(error.code, "NO_SPACE");
+      assert.match(error.message, words);
+      assert.deepEqual(await namesIn(stagingDir), []);
+    }
+  },
 });
