@@ -3,14 +3,13 @@
  * which signatures it accepts. The build itself takes minutes and is run by hand.
  */
 import assert from "node:assert/strict";
-import { findProgram } from "../../src/process/find_program.ts";
 import { run } from "../../src/process/run.ts";
 import { tarFixture } from "../support/deb_fixture.ts";
 import { GpgHome } from "../support/gpg_home.ts";
 import { skipUnless } from "../support/require.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
-const able = await findProgram("gpg") !== undefined;
+const able = await GpgHome.isPossible();
 
 interface Sources extends AsyncDisposable {
   readonly dir: string;
@@ -76,7 +75,7 @@ async function refused(at: Sources, args: readonly string[], words: RegExp): Pro
 function sourcesTest(name: string, fn: (at: Sources) => Promise<void>): void {
   Deno.test({
     name,
-    ignore: skipUnless(name, able, "gpg is not installed"),
+    ignore: skipUnless(name, able, "gpg or gpg-agent is not installed"),
     async fn() {
       await using at = await sources();
       await fn(at);

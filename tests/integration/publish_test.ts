@@ -12,7 +12,6 @@ import { loadCatalog, loadTrust } from "../../src/catalog/load_catalog.ts";
 import { extractVmlinux } from "../../src/kernels/extract_vmlinux.ts";
 import { BangerError, type ErrorKind, isBangerError } from "../../src/model/errors.ts";
 import { silentReporter } from "../../src/model/stages.ts";
-import { findProgram } from "../../src/process/find_program.ts";
 import { run } from "../../src/process/run.ts";
 import { elfKernelFixture } from "../support/bundle_fixture.ts";
 import { bzImageFixture } from "../support/deb_fixture.ts";
@@ -25,7 +24,7 @@ import { skipUnless } from "../support/require.ts";
 const root = new URL("../..", import.meta.url).pathname;
 const never = new AbortController().signal;
 const createdAtS = 1_767_225_600;
-const able = await findProgram("gpg") !== undefined;
+const able = await GpgHome.isPossible();
 const fast = { retryDelaysMs: [1, 1], stallTimeoutMs: 5_000 };
 
 /** A published catalog: `tiny` as an image and as a kernel. */
@@ -172,7 +171,7 @@ async function namesIn(dir: string): Promise<string[]> {
 function publishTest(name: string, fn: (at: Published) => Promise<void>): void {
   Deno.test({
     name,
-    ignore: skipUnless(name, able, "gpg is not installed"),
+    ignore: skipUnless(name, able, "gpg or gpg-agent is not installed"),
     async fn() {
       await using at = await published();
       await fn(at);

@@ -1,3 +1,4 @@
+import { findProgram } from "../../src/process/find_program.ts";
 import { run } from "../../src/process/run.ts";
 
 /** A gpg home of the test's own, with keys that sign without a passphrase. */
@@ -6,6 +7,12 @@ export class GpgHome implements AsyncDisposable {
 
   private constructor(path: string) {
     this.path = path;
+  }
+
+  /** Whether the programs are here. */
+  static async isPossible(): Promise<boolean> {
+    const found = await Promise.all(["gpg", "gpg-agent"].map((name) => findProgram(name)));
+    return found.every((path) => path !== undefined);
   }
 
   static async make(): Promise<GpgHome> {
