@@ -22,6 +22,18 @@ const programs = [
   { name: "banger-agent", bundleDir: `${build}/bundle/banger-agent` },
 ] as const;
 
+/** What every command needs, and what every command needs that asks the daemon. */
+const commandJoints = [
+  { name: "command", entries: ["src/cli/run_command.ts", "src/cli/host_context.ts"] },
+  { name: "ask", entries: ["src/cli/connect_daemon.ts", "src/cli/commands/vm_list.ts"] },
+] as const;
+
+/** The daemon's two threads. */
+const daemonParts = [
+  { source: "./src/daemon/main.ts", file: "daemon.js" },
+  { source: "./src/daemon/worker.ts", file: "worker.js" },
+] as const;
+
 /**
  * Bundles both programs; the agent's bundle is also the guest kit's and goes into banger's, as does
  * the net filter's, which a bare Deno reads.
@@ -31,7 +43,16 @@ async function bundleAll(kind: "compiled" | "self-extracting"): Promise<string> 
   const info = { version, commit, kind };
   const [banger, agent] = programs;
   await bundle({ entry: `${root}/agent/main.ts`, outDir: agent.bundleDir, split: false, info });
-  await bundle({ entry: `${root}/main.ts`, outDir: banger.bundleDir, split: true, info });
+  await bundle({
+    entry: `${root}/main.ts`,
+    outDir: banger.bundleDir,
+    split: true,
+    joints: commandJoints,
+    parts: daemonParts,
+    // Its licence wants it unmodified.
+    compactExcept: (name) => name.startsWith("openpgp-"),
+    info,
+  });
   const filterDir = `${build}/bundle/net-filter`;
   await bundle({ entry: `${root}/src/netfilter/alone.ts`, outDir: filterDir, split: false, info });
   const agentBundle = `${agent.bundleDir}/main.js`;

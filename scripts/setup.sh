@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly packages=(qemu-system-x86 qemu-utils passt mmdebstrap uidmap openssh-client e2fsprogs
-  xz-utils zstd busybox-static patchelf)
+  xz-utils zstd busybox-static patchelf umoci)
 readonly tools=$PWD/.tools
 # Deno looks for its bundler here; the version in the name must be the one in package-lock.json.
 readonly bundler=$tools/deno-dir/dl/esbuild-0.25.5/esbuild-linux-x64

@@ -85,8 +85,12 @@ start() {
   true 2>/dev/null >"$place/$runtime/used"
   export DENO_NO_UPDATE_CHECK=1 DENO_DIR="$place/$app/cache"
   export DENO_TLS_CA_STORE="${DENO_TLS_CA_STORE:-system,mozilla}"
-  # Asking V8's code cache takes longer than compiling the little that help needs.
-  case ${1-} in "" | -* | help | version) code=--no-code-cache ;; *) code=--quiet ;; esac
+  # Asking V8's code cache takes longer than compiling the little that help needs, and a daemon would
+  # keep what it holds. For the rest it is to hold all functions, not only those compiled on sight.
+  case $words in
+    " "* | -* | help* | "version "* | "daemon run") code=--no-code-cache ;;
+    *) code=--v8-flags=--no-lazy ;;
+  esac
   exec "$place/$runtime/deno" run @FLAGS@ $code "$place/$app/main.js" "$@"
 }
 

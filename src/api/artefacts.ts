@@ -13,6 +13,14 @@ export const imageView = v.object({
   createdAtMs: count,
   managed: v.boolean(),
   rootfsPath: v.string(),
+  /** What it says about the programs that run in it; `null` where its source says nothing. */
+  run: v.nullable(v.object({
+    env: v.array(v.string()),
+    workingDir: v.string(),
+    user: v.string(),
+    entrypoint: v.array(v.string()),
+    cmd: v.array(v.string()),
+  })),
   /** Names of the VMs that use it. */
   usedBy: v.array(v.string()),
 });
@@ -35,6 +43,16 @@ export const kernelView = v.object({
 /** See {@linkcode kernelView}. */
 export type KernelView = v.InferOutput<typeof kernelView>;
 
+const secret = v.pipe(v.string(), v.maxLength(64 * 1024));
+const domain = v.pipe(v.string(), v.maxLength(255));
+
+/** What opens one registry; never logged or kept. */
+const registryCredentials = v.variant("kind", [
+  v.strictObject({ kind: v.literal("password"), domain, username: secret, password: secret }),
+  v.strictObject({ kind: v.literal("identity_token"), domain, token: secret }),
+  v.strictObject({ kind: v.literal("registry_token"), domain, token: secret }),
+]);
+
 /** Methods on images. Pull of what is already here succeeds at once unless `refresh`. */
 export const imageMethods = {
   "image.list": method(nothing, v.object({ images: v.array(imageView) })),
@@ -43,6 +61,16 @@ export const imageMethods = {
     v.object({ image: imageView }),
   ),
   "image.pull": method(v.strictObject({ image: nameOf("image"), refresh: v.boolean() }), begun),
+  /** `name` `null` takes the one that follows from the reference. */
+  "image.pull_registry": method(
+    v.strictObject({
+      reference: v.pipe(v.string(), v.maxLength(1024)),
+      name: v.nullable(nameOf("image")),
+      refresh: v.boolean(),
+      credentials: v.nullable(registryCredentials),
+    }),
+    begun,
+  ),
   /** Refused with `conflict` while a VM uses it. */
   "image.delete": method(v.strictObject({ image: nameOf("image") }), nothing),
 } as const;

@@ -24,9 +24,19 @@ export const accelerationView = v.object({
   reason: v.string(),
 });
 
+/** What the daemon is. `build` is that of `BuildInfo`; daemons from before there was one leave it out. */
+export const daemonVersion = v.object({
+  version: v.string(),
+  commit: v.string(),
+  build: v.optional(v.nullable(v.string()), null),
+});
+
+/** See {@linkcode daemonVersion}. */
+export type DaemonVersion = v.InferOutput<typeof daemonVersion>;
+
 /** Methods on the daemon itself. */
 export const daemonMethods = {
-  "daemon.ping": method(nothing, v.object({ version: v.string(), commit: v.string() })),
+  "daemon.ping": method(nothing, daemonVersion),
   "daemon.status": method(nothing, daemonStatus),
   /** Ends the daemon after this answer. VMs go on; refused with `conflict` while operations run, unless `force`. */
   "daemon.stop": method(v.strictObject({ force: v.boolean() }), nothing),

@@ -39,6 +39,27 @@ export const vmView = v.object({
 /** See {@linkcode vmView}. */
 export type VmView = v.InferOutput<typeof vmView>;
 
+/**
+ * What a table of all VMs shows, small enough that a thousand of them cost a client little: what VMs
+ * have in common is told once for all that are alike.
+ */
+export const vmOverview = v.object({
+  groups: v.array(v.object({
+    state: v.picklist(vmStates),
+    image: v.string(),
+    cpus: count,
+    memoryMib: count,
+    diskBytes: count,
+    vmm: v.nullable(v.picklist(["qemu", "firecracker"])),
+    accelerator: v.nullable(v.picklist(["kvm", "tcg"])),
+  })),
+  /** Name, time of creation (ms since the epoch) and index of the group of each, oldest first. */
+  vms: v.array(v.tuple([v.string(), count, count])),
+});
+
+/** See {@linkcode vmOverview}. */
+export type VmOverview = v.InferOutput<typeof vmOverview>;
+
 /** What `ssh` needs to reach a VM. */
 export const sshTarget = v.object({
   vmId: id,
@@ -57,6 +78,8 @@ const text = v.pipe(v.string(), v.maxLength(128 * 1024), v.check((s) => !s.inclu
 
 /** A command to run in a guest. */
 export const execParams = v.strictObject({
+  /** Whether variables, directory and user of the image apply where the rest says nothing. */
+  imageDefaults: v.boolean(),
   vm: vmRef,
   argv: v.pipe(v.array(text), v.minLength(1), v.maxLength(4096)),
   cwd: v.nullable(text),
@@ -68,6 +91,7 @@ export const execParams = v.strictObject({
 /** Methods on VMs. `begun` ones are operations; watch them with `operation.watch`. */
 export const vmMethods = {
   "vm.list": method(nothing, v.object({ vms: v.array(vmView) })),
+  "vm.overview": method(nothing, vmOverview),
   "vm.show": method(v.strictObject({ vm: vmRef }), v.object({ vm: vmView })),
   /**
    * Creates a VM and, with `start`, boots it until its agent answers. Left-out values come from the

@@ -15,7 +15,7 @@ const told = new Set<string>();
  * @throws BangerError as {@linkcode connect}
  */
 export async function connectDaemon(
-  env: Readonly<Record<string, string>>,
+  env: () => Readonly<Record<string, string>>,
   options: ConnectOptions,
   onNotice: (text: string) => void,
 ): Promise<DaemonPort> {

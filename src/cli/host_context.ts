@@ -23,7 +23,7 @@ export function hostContext(
     wallClockMs: () => Date.now(),
     connect: async (options) => {
       const { connectDaemon } = await import("./connect_daemon.ts");
-      return await connectDaemon(env(), options, (text) => {
+      return await connectDaemon(env, options, (text) => {
         if (!globals.quiet) streams.err.write(`note: ${text}\n`);
       });
     },

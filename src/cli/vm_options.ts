@@ -1,3 +1,4 @@
+import { parseImageWord } from "../model/image_name.ts";
 import { checkName } from "../model/names.ts";
 import { vmLimits } from "../model/vm.ts";
 import { value, wholeNumber } from "./command.ts";
@@ -5,10 +6,20 @@ import { diskBytes, memoryMib } from "./size_option.ts";
 
 const { lowest, highest } = vmLimits.cpus;
 
+/** Refuses what is neither a name nor a reference. */
+function imageWord(text: string): string {
+  parseImageWord(text);
+  return text;
+}
+
 /** Options that say what a new VM is like; what is left out comes from the configuration. */
 export const vmOptions = {
   name: value("NAME", "Name of the VM", (text) => checkName("VM", text)),
-  image: value("IMAGE", "Image to boot; pulled when it is not here", (t) => checkName("image", t)),
+  image: value(
+    "IMAGE",
+    "Image to boot, by name or reference; pulled when it is not here",
+    imageWord,
+  ),
   kernel: value("KERNEL", "Kernel to boot, not the image's own", (t) => checkName("kernel", t)),
   cpus: value(
     "N",

@@ -4,6 +4,7 @@
  * Owns nothing on the host. Loaded by every command that needs the daemon, so it imports little.
  * Must not import the store, services or the CLI.
  */
+import type { DaemonVersion } from "../api/daemon.ts";
 import { BangerError, isBangerError } from "../model/errors.ts";
 import { checkPrivateDir } from "../paths/ensure_dir.ts";
 import type { Paths } from "../paths/paths.ts";
@@ -14,10 +15,7 @@ import { daemonEnvironment } from "./daemon_environment.ts";
 import type { BangerCommand } from "./start_daemon.ts";
 
 /** What this program is, to be compared with what the daemon is. */
-export interface ClientVersion {
-  readonly version: string;
-  readonly commit: string;
-}
+export type ClientVersion = DaemonVersion;
 
 /** Connections that are tried: one may reach a daemon that is just ending. */
 const attempts = 5;
@@ -33,7 +31,7 @@ export interface ConnectOptions {
   /** How to start it. */
   readonly command: () => BangerCommand;
   /** The caller's environment; the daemon gets a short list of it. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: () => Readonly<Record<string, string | undefined>>;
   readonly own: ClientVersion;
   /** Told, at any time while the connection lasts, what the user should know. */
   readonly onNotice: (text: string) => void;
@@ -53,7 +51,7 @@ export async function connect(options: ConnectOptions): Promise<DaemonClient> {
   for (let attempt = 1;; attempt++) {
     const client = new DaemonClient(await reach(options));
     try {
-      const daemon = await ping(client, signal);
+      const daemon = await greet(client, own.build, signal);
       if (daemon.version !== own.version || daemon.commit !== own.commit) {
         options.onNotice(skewNotice(own, daemon));
       }
@@ -67,20 +65,31 @@ export async function connect(options: ConnectOptions): Promise<DaemonClient> {
 }
 
 /** What the daemon is. @throws BangerError `unavailable` when it ends, `timeout` when it hangs */
-async function ping(client: DaemonClient, signal?: AbortSignal): Promise<ClientVersion> {
-  const late = new AbortController();
-  const timer = setTimeout(() => {
-    late.abort(
+async function greet(
+  client: DaemonClient,
+  ownBuild: string | null,
+  signal?: AbortSignal,
+): Promise<DaemonVersion> {
+  const stop = new AbortController();
+  const greeting = client.greet(
+    ownBuild,
+    signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+  );
+  // Made while the daemon works on its answer. Not setTimeout: its first use loads Deno's timers,
+  // which takes half as long as a whole start.
+  const late = AbortSignal.timeout(pingTimeoutMs);
+  const giveUp = () => {
+    stop.abort(
       new BangerError("timeout", "Cannot reach the daemon: it does not answer", {
         hint: "banger daemon logs tells more",
       }),
     );
-  }, pingTimeoutMs);
+  };
+  late.addEventListener("abort", giveUp);
   try {
-    const either = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
-    return await client.call("daemon.ping", {}, either);
+    return await greeting;
   } finally {
-    clearTimeout(timer);
+    late.removeEventListener("abort", giveUp);
   }
 }
 
@@ -100,7 +109,7 @@ async function reach(options: ConnectOptions): Promise<ByteLink> {
   return await startDaemon({
     paths: options.paths,
     command: options.command(),
-    env: daemonEnvironment(options.env),
+    env: daemonEnvironment(options.env()),
     signal: options.signal ?? new AbortController().signal,
   });
 }

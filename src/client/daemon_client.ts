@@ -1,23 +1,29 @@
-import * as v from "valibot";
-import { fromJsonRpcError, toJsonRpcError } from "../api/codec.ts";
-import { type MethodName, methods, type ParamsOf, type ResultOf } from "../api/methods.ts";
+import type { DaemonVersion } from "../api/daemon.ts";
+import type { MethodName, ParamsOf, ResultOf } from "../api/methods.ts";
 import type { OperationView } from "../api/operation.ts";
-import { BangerError, isBangerError } from "../model/errors.ts";
+import { BangerError, isBangerError, reasonOf } from "../model/errors.ts";
 import type { StageEvent } from "../model/stages.ts";
 import type { ByteLink } from "../transport/byte_link.ts";
 import { clientLimits, RpcPeer, RpcResponseError } from "../transport/rpc_peer.ts";
 
-/** One connection to the owner daemon. */
+/** JSON-RPC 2.0: there is no such method. */
+const methodNotFound = -32601;
+
+/**
+ * One connection to the owner daemon. Answers are checked against the contract, until
+ * {@linkcode greet} finds that the daemon is the very same code as this program.
+ */
 export class DaemonClient implements Disposable {
   /** Resolves when the connection has ended, whoever ended it. */
   readonly closed: Promise<void>;
   readonly #peer: RpcPeer;
+  #checksAnswers = true;
   readonly #watchers = new Map<string, Set<(event: StageEvent) => void>>();
 
   constructor(link: ByteLink) {
     this.#peer = new RpcPeer(link, {
       ...clientLimits,
-      encodeError: toJsonRpcError,
+      encodeError: (error) => ({ code: methodNotFound, message: reasonOf(error) }),
       onRequest: (method) =>
         Promise.reject(
           new BangerError("invalid", `Cannot call "${method}": clients serve nothing`),
@@ -25,6 +31,19 @@ export class DaemonClient implements Disposable {
       onNotification: (method, params) => this.#notified(method, params),
     });
     this.closed = this.#peer.closed;
+  }
+
+  /**
+   * Asks the daemon what it is. When it is of this program's `ownBuild`, the compiler has checked
+   * its answers, and they are taken as they are from then on.
+   *
+   * @throws BangerError as {@linkcode call}
+   */
+  async greet(ownBuild: string | null, signal?: AbortSignal): Promise<DaemonVersion> {
+    const answer = await understood(this.#peer.request("daemon.ping", {}, signal));
+    const { build } = (answer ?? {}) as Partial<DaemonVersion>;
+    this.#checksAnswers = build !== ownBuild || ownBuild === null;
+    return await this.#checked("daemon.ping", answer);
   }
 
   /**
@@ -38,7 +57,10 @@ export class DaemonClient implements Disposable {
     params: ParamsOf<M>,
     signal?: AbortSignal,
   ): Promise<ResultOf<M>> {
-    return checkResult(method, await understood(this.#peer.request(method, params, signal)));
+    return await this.#checked(
+      method,
+      await understood(this.#peer.request(method, params, signal)),
+    );
   }
 
   /**
@@ -73,7 +95,7 @@ export class DaemonClient implements Disposable {
     const { result, link } = await understood(
       this.#peer.requestUpgrade("vm.exec", params, signal),
     );
-    checkResult("vm.exec", result);
+    await this.#checked("vm.exec", result);
     return link;
   }
 
@@ -84,6 +106,12 @@ export class DaemonClient implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  async #checked<M extends MethodName>(method: M, result: unknown): Promise<ResultOf<M>> {
+    if (!this.#checksAnswers) return result as ResultOf<M>;
+    const { checkResult } = await import("./check_result.ts");
+    return checkResult(method, result);
   }
 
   #notified(method: string, params: unknown): void {
@@ -99,33 +127,14 @@ async function understood<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof RpcResponseError) throw fromJsonRpcError(error.error);
+    if (error instanceof RpcResponseError) {
+      const { fromJsonRpcError } = await import("../api/codec.ts");
+      throw fromJsonRpcError(error.error);
+    }
     if (!isBangerError(error, "unavailable")) throw error;
     throw new BangerError("unavailable", "Cannot reach the daemon: it went away", {
       hint: "banger daemon logs tells why; VMs go on: banger vm list",
       cause: error,
     });
   }
-}
-
-function checkResult<M extends MethodName>(method: M, result: unknown): ResultOf<M> {
-  const checked = v.safeParse(methods[method].result, sampleOf(method, result), {
-    abortEarly: true,
-  });
-  if (checked.success) return (method === "vm.list" ? result : checked.output) as ResultOf<M>;
-  const where = v.getDotPath(checked.issues[0]) ?? "the answer";
-  throw new BangerError(
-    "internal",
-    `Cannot understand the daemon: ${method}: ${where}: ${checked.issues[0].message}`,
-    { hint: "Another version of banger may have started it: banger daemon stop" },
-  );
-}
-
-/**
- * What is checked of a result: all of it, but of the list of VMs the first one. The check finds a daemon
- * of another version, whose VMs all differ alike; on 1,000 VMs it would take as long as starting.
- */
-function sampleOf(method: MethodName, result: unknown): unknown {
-  const vms = (result as { readonly vms?: unknown } | null | undefined)?.vms;
-  return method === "vm.list" && Array.isArray(vms) ? { vms: vms.slice(0, 1) } : result;
 }

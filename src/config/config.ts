@@ -50,3 +50,10 @@ export function defaultConfig(hostCpus: number): Config {
     catalog: { debianMirror: null, url: null, fingerprints: [], keyring: null },
   };
 }
+
+/** `config`, which nobody can change any more. */
+export function frozenConfig(config: Config): Config {
+  Object.freeze(config.vmDefaults);
+  Object.freeze(config.catalog);
+  return Object.freeze(config);
+}

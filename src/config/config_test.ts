@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { isBangerError } from "../model/errors.ts";
 import { closestWord } from "./closest_word.ts";
 import { defaultConfig } from "./config.ts";
-import { loadConfig, parseConfig } from "./load_config.ts";
+import { loadConfig } from "./load_config.ts";
+import { parseConfig } from "./parse_config.ts";
 import { parseSize } from "./parse_size.ts";
 
 const file = "/c/config.toml";
@@ -18,11 +19,14 @@ function refused(text: string): { readonly message: string; readonly hint: strin
   throw new assert.AssertionError({ message: `accepted: ${text}` });
 }
 
-Deno.test("an empty or missing file gives the defaults", () => {
+Deno.test("an empty or missing file gives the defaults", async () => {
   assert.deepEqual(parseConfig("", file, 4), defaultConfig(4));
-  assert.deepEqual(loadConfig("/nonexistent/config.toml", 1), defaultConfig(1));
+  const missing = await loadConfig("/nonexistent/config.toml", 1);
+  assert.deepEqual(missing, defaultConfig(1));
   assert.equal(defaultConfig(1).vmDefaults.cpus, 1);
-  assert.ok(Object.isFrozen(parseConfig("", file, 4).vmDefaults));
+  for (const config of [missing, parseConfig("", file, 4)]) {
+    assert.ok(Object.isFrozen(config) && Object.isFrozen(config.vmDefaults));
+  }
 });
 
 Deno.test("every key is taken over", () => {
@@ -106,8 +110,20 @@ Deno.test("mistyped keys get a suggestion", () => {
   assert.equal(closestWord("strat", ["stop", "start"]), "start");
 });
 
-Deno.test("a file that cannot be read is named", () => {
-  assert.throws(() => loadConfig("/", 1), (e) => isBangerError(e, "precondition"));
+Deno.test("a file that cannot be read is named", async () => {
+  await assert.rejects(loadConfig("/", 1), (e) => isBangerError(e, "precondition"));
+});
+
+Deno.test("a file that exists is read and checked", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(path, "[vm_defaults]\ncpus = 3\n");
+    assert.equal((await loadConfig(path, 1)).vmDefaults.cpus, 3);
+    await Deno.writeTextFile(path, "cpsu = 3\n");
+    await assert.rejects(loadConfig(path, 1), (e) => isBangerError(e, "invalid"));
+  } finally {
+    await Deno.remove(path);
+  }
 });
 
 Deno.test("sizes", () => {

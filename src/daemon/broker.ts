@@ -3,6 +3,7 @@ import { fromWireError } from "../api/codec.ts";
 import { BangerError } from "../model/errors.ts";
 import type { HostProcesses } from "../process/host_processes.ts";
 import type { Paths } from "../paths/paths.ts";
+import { whenPassed } from "../sync/when_passed.ts";
 import { LocalMemoryFiles } from "../vmm/memory_file.ts";
 import { type FromWorker, fromWorker, type ToWorker, type WorkerInit } from "./broker_protocol.ts";
 import { BrokerServer } from "./broker_server.ts";
@@ -36,7 +37,6 @@ export class Broker {
   readonly #ready = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<boolean>();
   #isReady = false;
-  #endTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: BrokerOptions) {
     this.ended = this.#over.promise;
@@ -63,14 +63,11 @@ export class Broker {
 
   /** Resolves when the socket is served. @throws BangerError why it is not */
   async ready(): Promise<void> {
-    const timer = setTimeout(() => {
+    whenPassed(readyTimeoutMs, () => {
+      if (this.#isReady) return;
       this.#fail(new BangerError("timeout", "Cannot serve: the Worker did not start in time"));
-    }, readyTimeoutMs);
-    try {
-      await this.#ready.promise;
-    } finally {
-      clearTimeout(timer);
-    }
+    });
+    await this.#ready.promise;
   }
 
   /** Begins an orderly end; {@linkcode ended} tells when it is over. */
@@ -78,13 +75,12 @@ export class Broker {
     if (!this.#isReady) {
       return this.#fail(new BangerError("cancelled", "Stopped: told to end before it served"));
     }
-    this.#endTimer ??= setTimeout(() => this.#over.resolve(false), endTimeoutMs);
+    whenPassed(endTimeoutMs, () => this.#over.resolve(false));
     this.#post({ type: "shutdown" });
   }
 
   /** Stops the Worker at once. */
   terminate(): void {
-    clearTimeout(this.#endTimer);
     this.#worker.terminate();
     this.#over.resolve(false);
   }
@@ -105,7 +101,6 @@ export class Broker {
       case "failed":
         return this.#fail(fromWireError(message.error));
       case "ended":
-        clearTimeout(this.#endTimer);
         return this.#over.resolve(message.clean);
       case "call":
         return void this.#server.call({ ...message, argument: message.argument ?? {} });

@@ -63,8 +63,8 @@ export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
     await this.#call("removeMemory", { path });
   }
 
-  peerUid(fd: number): Promise<number> {
-    return this.#call("peerUid", { fd }) as Promise<number>;
+  peerUids(): Promise<readonly number[]> {
+    return this.#call("peerUids", {}) as Promise<readonly number[]>;
   }
 
   async sealDescriptors(): Promise<void> {

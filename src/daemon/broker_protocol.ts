@@ -49,7 +49,7 @@ export const brokerCalls = {
   alive: v.strictObject({ handle }),
   signal: v.strictObject({ handle, signal: v.picklist(["SIGTERM", "SIGKILL"]) }),
   exited: v.strictObject({ handle }),
-  peerUid: v.strictObject({ fd: v.pipe(whole, v.maxValue(1 << 20)) }),
+  peerUids: v.strictObject({}),
   makeMemory: v.strictObject({
     paths: v.strictObject({ tmpfs: path, disk: path }),
     memoryMib: v.pipe(whole, v.minValue(1), v.maxValue(1 << 24)),

@@ -54,7 +54,7 @@ export class BrokerServer {
       alive: ({ handle }) => processes.alive(handle),
       signal: ({ handle, signal }) => processes.signal(handle, signal),
       exited: ({ handle }, signal) => processes.exited(handle, signal),
-      peerUid: ({ fd }) => host.peerUid(fd),
+      peerUids: () => host.peerUids(),
       makeMemory: ({ paths, memoryMib, owner }) => {
         policy.checkMemory(paths.tmpfs, owner);
         policy.checkMemory(paths.disk, owner);

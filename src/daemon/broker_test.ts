@@ -34,7 +34,7 @@ function fixture(paths: Paths) {
     sealDescriptors: () => Promise.resolve(),
     vmmDevice: () => Promise.resolve({ state: "absent", reason: "none", hint: null }),
     vmmGroups: () => Promise.resolve([104]),
-    peerUid: () => Promise.reject(new Error("no FFI")),
+    peerUids: () => Promise.reject(new Error("no FFI")),
   };
   const post = (message: ToWorker) => void client.accept(structuredClone(message));
   const memory: MemoryFiles = {
@@ -86,7 +86,7 @@ Deno.test("calls cross to the broker and back, failures with their kind", async 
     assert.equal(await client.signal(handle, "SIGKILL"), false);
     assert.equal(await client.bootId(), "boot");
     assert.equal((await client.vmmDevice("/dev/kvm")).state, "absent");
-    await assert.rejects(client.peerUid(3), (e) => isBangerError(e, "internal"));
+    await assert.rejects(client.peerUids(), (e) => isBangerError(e, "internal"));
     const stop = new AbortController();
     const wait = client.exited(handle, stop.signal);
     await tick();
@@ -216,17 +216,24 @@ Deno.test("memory files have one name each, and belong to whom a VMM may become"
   });
 });
 
-Deno.test("the user at the other end of a socket is told, or nothing is", async () => {
-  const host = new LocalHost(1000);
-  const file = await Deno.open("/dev/null");
+Deno.test("the users at the other ends of the daemon's socket are told, of no other", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/d`;
+  const host = new LocalHost(1000, path);
+  const ours = Deno.listen({ transport: "unix", path });
+  const others = Deno.listen({ transport: "unix", path: `${path}x` });
+  const open: Disposable[] = [ours, others];
   try {
-    // Descriptors 0 to 2 of a test may be sockets; a large one is never open.
-    await assert.rejects(host.peerUid(100_000), (e) => isBangerError(e, "internal"));
+    open.push(await Deno.connect({ transport: "unix", path: `${path}x` }), await others.accept());
+    assert.deepEqual(await host.peerUids(), [], "a listener is nobody's connection");
+    open.push(await Deno.connect({ transport: "unix", path }), await ours.accept());
+    assert.deepEqual(await host.peerUids(), [Deno.uid()]);
     assert.match(await host.bootId(), /^[0-9a-f-]{36}$/);
     assert.match((await host.vmmDevice("/dev/kvm")).state, /^(absent|denied|openable)$/);
   } finally {
-    file.close();
+    for (const one of open) one[Symbol.dispose]();
     host.close();
+    await Deno.remove(dir, { recursive: true });
   }
 });
 

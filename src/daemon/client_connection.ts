@@ -6,7 +6,7 @@ import type { CallContext, CloseReason, Connection } from "./call_context.ts";
 /** How a connection's calls are answered. */
 export interface ClientConnectionOptions {
   readonly id: number;
-  readonly dispatch: (method: string, params: unknown, context: CallContext) => Promise<unknown>;
+  readonly dispatch: (method: string, params: unknown, context: CallContext) => unknown;
   readonly encodeError: (error: unknown) => JsonRpcError;
   /** Whether the daemon is ending: then the connection did not go away by itself. */
   readonly isEnding: () => boolean;
@@ -27,7 +27,9 @@ export class ClientConnection implements Connection {
       encodeError: options.encodeError,
       onRequest: (method, params, call) =>
         options.dispatch(method, params, {
-          signal: call.signal,
+          get signal() {
+            return call.signal;
+          },
           connection: this,
           notify: (name, value) => peer.notify(name, value),
           upgrade: (serve) => call.upgrade(serve),

@@ -12,6 +12,7 @@ import { silentReporter } from "../model/stages.ts";
 import { LoopbackPorts } from "../net/loopback_port.ts";
 import { debianKernels } from "../services/image/debian_kernels.ts";
 import { debianKits } from "../services/image/debian_kits.ts";
+import { registryImages } from "../services/image/registry_images.ts";
 import { ImageService } from "../services/image/image_service.ts";
 import { Leases } from "../services/vm/leases.ts";
 import { VmListing } from "../services/vm/listing.ts";
@@ -62,6 +63,12 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     keyring,
     proxyEnv: deps.proxyEnv,
     buildImage: buildDebianImage,
+    registry: registryImages({
+      blobsDir: paths.blobsDir,
+      uid: paths.uid,
+      arch,
+      now: deps.nowMs,
+    }),
     kernelSource: debianKernels(debianSource),
     kitSource: debianKits(debianSource, runtimeAssets),
   });
@@ -121,6 +128,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
         reconciled: reconciled.promise,
         openRaw: rawOpener(),
         monotonicMs: deps.monotonicMs,
+        runOf: (vm) => store.images.findByDigest(vm.imageDigest)?.run ?? null,
         readConsole: (vm, running, maxBytes) =>
           running?.machine.readConsole(maxBytes) ??
             new ConsoleRing(paths.vm(vm.id).stateDir).readEnd(maxBytes),

@@ -10,16 +10,19 @@ export class UnknownMethodError extends Error {
   override readonly name = "UnknownMethodError";
 }
 
-/** Finds the handler of `method`, checks the parameters and calls it. */
+/**
+ * Finds the handler of `method`, checks the parameters and calls it; answers what the handler does,
+ * a result or a promise of one. Throws at once where nothing is called.
+ */
 export function dispatcher(
   handlers: Handlers,
-): (method: string, params: unknown, context: CallContext) => Promise<unknown> {
-  return async (method, params, context) => {
+): (method: string, params: unknown, context: CallContext) => unknown {
+  return (method, params, context) => {
     if (!isMethodName(method)) {
       throw new UnknownMethodError(`Method not found: ${method.slice(0, 64)}`);
     }
     const handler = handlers[method] as (p: unknown, c: CallContext) => unknown;
-    return await handler(checkParams(method, methods[method].params, params), context);
+    return handler(checkParams(method, methods[method].params, params), context);
   };
 }
 

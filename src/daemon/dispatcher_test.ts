@@ -17,6 +17,13 @@ const context: CallContext = {
   upgrade: () => {},
 };
 
+/** Calls handlers; failures reject, whether they were thrown or promised. */
+function calling(handlers: Handlers) {
+  const dispatch = dispatcher(handlers);
+  return async (method: string, params: unknown, call: CallContext) =>
+    await dispatch(method, params, call);
+}
+
 function fixture() {
   const rows = new Map();
   const operations = new Operations({
@@ -34,6 +41,7 @@ function fixture() {
   const own = ownHandlers({
     version: "1",
     commit: "c",
+    build: "b",
     pid: 2,
     startedAtMs: 3,
     socketPath: "/s",
@@ -45,13 +53,13 @@ function fixture() {
   }, operations);
   const store = new BangerError("precondition", "Cannot open the store");
   const handlers: Handlers = refusingHandlers(own, store);
-  return { operations, own, dispatch: dispatcher(handlers), stopped: () => stopped };
+  return { operations, own, dispatch: calling(handlers), stopped: () => stopped };
 }
 
 Deno.test("every method has a handler, and own answers keep their contract", async () => {
   const { operations, own } = fixture();
   const id = operations.begin({ method: "m", subject: "s" }, () => Promise.resolve({ a: 1 }));
-  const dispatch = dispatcher({ ...refusingHandlers(own, new Error()), ...own });
+  const dispatch = calling({ ...refusingHandlers(own, new Error()), ...own });
   const calls: readonly (readonly [MethodName, object])[] = [
     ["daemon.ping", {}],
     ["daemon.status", {}],

@@ -12,14 +12,13 @@ export interface HostFacts {
    * run in it.
    */
   vmmDevice(path: VmmDevice): Promise<DeviceAccess>;
-  /**
-   * Keeps all descriptors of this process but the standard streams from programs it starts: sockets
-   * of `node:net` come without close-on-exec, and a VMM that inherits the daemon's socket would
-   * keep it alive after the daemon's end.
-   */
+  /** Keeps all descriptors of this process but the standard streams from programs it starts. */
   sealDescriptors(): Promise<void>;
-  /** User of the process at the other end of a Unix socket connection; seals, too. */
-  peerUid(fd: number): Promise<number>;
+  /**
+   * Users of the processes at the other ends of all connections to the daemon's socket. Deno does
+   * not tell a connection's descriptor, so a single one cannot be asked for.
+   */
+  peerUids(): Promise<readonly number[]>;
 }
 
 /** What the broker itself knows besides, and never takes from the Worker. */

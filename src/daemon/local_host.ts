@@ -1,10 +1,15 @@
 import { BangerError } from "../model/errors.ts";
 import { type DeviceAccess, deviceAccess } from "../process/device_access.ts";
 import type { BrokerHost, VmmDevice } from "./host_facts.ts";
+import { LibC } from "./libc.ts";
 
-/** socket(7): SOL_SOCKET and SO_PEERCRED on x86_64 and aarch64. */
+/** socket(7): SOL_SOCKET, SO_PEERCRED and SO_ACCEPTCONN on x86_64 and aarch64. */
 const solSocket = 1;
 const soPeercred = 17;
+const soAcceptconn = 30;
+/** unix(7): AF_UNIX; `struct sockaddr_un` is this in two bytes, then the path. */
+const afUnix = 1;
+const sockaddrBytes = 110;
 /** `struct ucred`: pid, uid, gid. */
 const ucredBytes = 12;
 const noUid = 0xffff_ffff;
@@ -17,21 +22,16 @@ const cloexecFlag = 0o2000000;
 
 const vmmDevices: readonly VmmDevice[] = ["/dev/kvm", "/dev/vhost-vsock"];
 
-const symbols = {
-  close: { parameters: ["i32"], result: "i32" },
-  close_range: { parameters: ["u32", "u32", "i32"], result: "i32" },
-  malloc_trim: { parameters: ["usize"], result: "i32" },
-  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
-} as const;
-
 /** {@linkcode BrokerHost} of this host; needs every permission of Deno's, FFI included. */
 export class LocalHost implements BrokerHost {
   readonly #uid: number;
-  #libc: Deno.DynamicLibrary<typeof symbols> | undefined;
+  readonly #socketPath: string;
+  #libc: LibC | undefined;
 
-  /** `uid` is the daemon's user. */
-  constructor(uid: number) {
+  /** `uid` is the daemon's user, `socketPath` where it listens. */
+  constructor(uid: number, socketPath: string) {
     this.#uid = uid;
+    this.#socketPath = socketPath;
   }
 
   async bootId(): Promise<string> {
@@ -64,31 +64,65 @@ export class LocalHost implements BrokerHost {
   closeInherited(): void {
     for (const { name } of [...Deno.readDirSync("/proc/self/fd")]) {
       const fd = Number(name);
-      if (fd > 2 && flagsOf(fd) !== undefined && !isCloexec(fd)) this.#lib.close(fd);
+      if (fd > 2 && flagsOf(fd) !== undefined && !isCloexec(fd)) this.#lib.close.call(fd);
     }
   }
 
   // deno-lint-ignore require-await
-  async peerUid(fd: number): Promise<number> {
+  async peerUids(): Promise<readonly number[]> {
     this.#seal();
-    const credentials = new Uint32Array(ucredBytes / 4);
-    const length = new Int32Array([ucredBytes]);
-    const status = this.#lib.getsockopt(fd, solSocket, soPeercred, credentials, length);
-    const uid = credentials[1];
-    // An unconnected socket reports the uid -1, a failed call nothing.
-    if (status !== 0 || length[0] !== ucredBytes || uid === undefined || uid === noUid) {
-      throw new BangerError("internal", `Cannot tell the user behind descriptor ${fd}`);
+    const uids = new Set<number>();
+    for (const { name } of [...Deno.readDirSync("/proc/self/fd")]) {
+      const uid = this.#clientUid(Number(name));
+      if (uid !== undefined) uids.add(uid);
     }
-    return uid;
+    return [...uids];
   }
 
-  get #lib() {
-    this.#libc ??= Deno.dlopen("libc.so.6", symbols);
-    return this.#libc.symbols;
+  /** The user at the other end of `fd`; `undefined` when it is no connection to the daemon's socket. */
+  #clientUid(fd: number): number | undefined {
+    // The Worker may close a connection between two of these calls, and accept another one.
+    for (let attempt = 0; attempt < 100; attempt++) {
+      if (!this.#isOfOurSocket(fd) || this.#listens(fd)) return undefined;
+      const uid = this.#peerUid(fd);
+      if (uid !== undefined && this.#isOfOurSocket(fd)) return uid;
+    }
+    throw new BangerError("internal", `Cannot tell the user behind descriptor ${fd}`);
+  }
+
+  /** Whether `fd` is a socket with the address of the daemon's: an accepted connection has it, too. */
+  #isOfOurSocket(fd: number): boolean {
+    const address = new Uint8Array(sockaddrBytes);
+    const length = new Int32Array([sockaddrBytes]);
+    if (this.#lib.getsockname.call(fd, address, length) !== 0) return false;
+    if (new Uint16Array(address.buffer, 0, 1)[0] !== afUnix) return false;
+    const path = address.subarray(2, length[0]);
+    const end = path.indexOf(0);
+    return new TextDecoder().decode(end < 0 ? path : path.subarray(0, end)) === this.#socketPath;
+  }
+
+  #listens(fd: number): boolean {
+    const value = new Uint32Array(1);
+    const length = new Int32Array([value.byteLength]);
+    const status = this.#lib.getsockopt.call(fd, solSocket, soAcceptconn, value, length);
+    return status === 0 && value[0] === 1;
+  }
+
+  #peerUid(fd: number): number | undefined {
+    const credentials = new Uint32Array(ucredBytes / 4);
+    const length = new Int32Array([ucredBytes]);
+    const status = this.#lib.getsockopt.call(fd, solSocket, soPeercred, credentials, length);
+    const uid = credentials[1];
+    // An unconnected socket reports the uid -1, a failed call nothing.
+    return status === 0 && length[0] === ucredBytes && uid !== noUid ? uid : undefined;
+  }
+
+  get #lib(): LibC {
+    return this.#libc ??= new LibC();
   }
 
   #seal(): void {
-    if (this.#lib.close_range(3, lastDescriptor, closeRangeCloexec) === 0) return;
+    if (this.#lib.closeRange.call(3, lastDescriptor, closeRangeCloexec) === 0) return;
     throw new BangerError(
       "precondition",
       "Cannot keep descriptors private: close_range(2) failed",
@@ -103,12 +137,12 @@ export class LocalHost implements BrokerHost {
    * by itself only with its end. Parsing the program leaves several MiB of that.
    */
   trimMemory(): void {
-    this.#lib.malloc_trim(0n);
+    this.#lib.mallocTrim.call(0n);
   }
 
   /** Unloads what was loaded. */
   close(): void {
-    this.#libc?.close();
+    this.#libc?.[Symbol.dispose]();
     this.#libc = undefined;
   }
 }

@@ -16,6 +16,7 @@ import { pathsInput } from "../paths/environment.ts";
 import { Paths } from "../paths/paths.ts";
 import { readTscFrequencyKhz } from "../process/tsc_frequency.ts";
 import { LocalProcesses } from "../process/local_processes.ts";
+import { whenPassed } from "../sync/when_passed.ts";
 import { buildInfo } from "../version/build_info.ts";
 import { netFilterProgram } from "../version/net_filter_program.ts";
 import { Broker } from "./broker.ts";
@@ -49,7 +50,7 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
     paths = checked;
     using lock = takeDaemonLock(paths.daemonLock);
     if (lock === undefined) return exitCodes.ok;
-    const config = loadConfig(paths.configFile, navigator.hardwareConcurrency);
+    const config = await loadConfig(paths.configFile, navigator.hardwareConcurrency);
     const init: WorkerInit = {
       type: "init",
       pathsInput: input,
@@ -72,7 +73,7 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
 
 async function serve(paths: Paths, config: Config, init: WorkerInit): Promise<number> {
   const codeDir = decodeURIComponent(new URL(".", Deno.mainModule).pathname).replace(/\/$/, "");
-  const host = new LocalHost(paths.uid);
+  const host = new LocalHost(paths.uid, paths.daemonSocket);
   host.closeInherited();
   const broker = new Broker({
     paths,
@@ -90,16 +91,14 @@ async function serve(paths: Paths, config: Config, init: WorkerInit): Promise<nu
   Deno.addSignalListener("SIGTERM", onSignal);
   Deno.addSignalListener("SIGINT", onSignal);
   Deno.addSignalListener("SIGHUP", ignore);
-  let trimTimer: ReturnType<typeof setTimeout> | undefined;
   try {
     await broker.ready();
     await Deno.writeTextFile(paths.daemonPid, `${Deno.pid}\n`, { mode: 0o600 });
-    trimTimer = setTimeout(() => host.trimMemory(), settledAfterMs);
+    whenPassed(settledAfterMs, () => host.trimMemory());
     const clean = await broker.ended;
     await Deno.remove(paths.daemonPid).catch(() => {});
     return clean ? exitCodes.ok : exitCodes.failed;
   } finally {
-    clearTimeout(trimTimer);
     broker.terminate();
     host.close();
     Deno.removeSignalListener("SIGTERM", onSignal);

@@ -6,6 +6,7 @@ import type { Handlers, OwnMethod } from "./handler_table.ts";
 export interface OwnFacts {
   readonly version: string;
   readonly commit: string;
+  readonly build: string | null;
   readonly pid: number;
   readonly startedAtMs: number;
   readonly socketPath: string;
@@ -20,7 +21,7 @@ export interface OwnFacts {
 /** The methods on the daemon itself and on operations. */
 export function ownHandlers(facts: OwnFacts, operations: Operations): Pick<Handlers, OwnMethod> {
   return {
-    "daemon.ping": () => ({ version: facts.version, commit: facts.commit }),
+    "daemon.ping": () => ({ version: facts.version, commit: facts.commit, build: facts.build }),
     "daemon.status": () => ({
       version: facts.version,
       commit: facts.commit,

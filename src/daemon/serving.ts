@@ -13,6 +13,7 @@ import { composeServices } from "./compose.ts";
 import { dispatcher, errorEncoder } from "./dispatcher.ts";
 import type { Handlers } from "./handler_table.ts";
 import { type OwnFacts, ownHandlers } from "./own_handlers.ts";
+import { PeerCheck } from "./peer_check.ts";
 import { refusingHandlers } from "./refusing_services.ts";
 import type { Services } from "./service_deps.ts";
 
@@ -35,6 +36,7 @@ export class Serving {
   #operations: Operations | undefined;
   #services: Services | undefined;
   #server: UnixServer | undefined;
+  readonly #peers: PeerCheck;
   #nextConnectionId = 1;
 
   constructor(init: WorkerInit, broker: BrokerClient, onEnded: (clean: boolean) => void) {
@@ -42,6 +44,8 @@ export class Serving {
     this.#paths = new Paths(init.pathsInput);
     this.#broker = broker;
     this.#onEnded = onEnded;
+    // Root may do everything here anyway; `sudo banger …` gets its own daemon, though.
+    this.#peers = new PeerCheck(this.#paths.uid, () => broker.peerUids());
   }
 
   /** Opens the store, builds the services and listens. @throws BangerError when it cannot listen */
@@ -52,7 +56,7 @@ export class Serving {
     this.#server = await UnixServer.listen({
       path: this.#paths.daemonSocket,
       maxConnections,
-      admit: (fd) => this.#admit(fd),
+      admit: () => this.#peers.areOwn(),
       onRefused: (reason) => this.#log.warn("A connection was refused", { reason }),
       onConnection: (connection) => {
         new ClientConnection(connection, {
@@ -95,13 +99,6 @@ export class Serving {
     await step("The socket did not close", () => this.#server?.close());
     this.#log.info("Ended", { clean });
     this.#onEnded(clean);
-  }
-
-  async #admit(fd: number | undefined): Promise<boolean> {
-    if (fd === undefined) return false;
-    const uid = await this.#broker.peerUid(fd);
-    // Root may do everything here anyway; `sudo banger …` gets its own daemon, though.
-    return uid === this.#paths.uid;
   }
 
   async #buildHandlers(): Promise<Handlers> {
@@ -151,6 +148,7 @@ export class Serving {
     return {
       version: this.#init.build.version,
       commit: this.#init.build.commit,
+      build: this.#init.build.build,
       pid: this.#init.pid,
       startedAtMs: this.#init.startedAtMs,
       socketPath: this.#paths.daemonSocket,

@@ -1,9 +1,21 @@
+/** What an image says about the programs that run in it. Data from outside, with bounds. */
+export interface ImageRun {
+  /** `NAME=VALUE` */
+  readonly env: readonly string[];
+  /** Absolute, or empty. */
+  readonly workingDir: string;
+  /** `user`, `uid`, `user:group` or `uid:gid`, or empty. */
+  readonly user: string;
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+}
+
 /** An image as the store holds it: immutable once published. */
 export interface ImageRecord {
   readonly name: string;
   /** `sha256:…` over the recipe and the contents' sources; names the directory. */
   readonly digest: string;
-  /** Where it came from, such as `debian-archive:bookworm`. */
+  /** Where it came from, such as `debian-archive:bookworm` or `registry:HOST/REPOSITORY:TAG`. */
   readonly source: string;
   readonly arch: "x86_64" | "aarch64";
   /** Kernel that a VM of this image boots unless told otherwise. */
@@ -16,6 +28,10 @@ export interface ImageRecord {
   readonly managed: boolean;
   /** Absolute path of the raw ext4 file. */
   readonly rootfsPath: string;
+  /** `null` where the source says nothing of it. */
+  readonly run: ImageRun | null;
+  /** Digests of the registry's blobs that it was made of; kept as long as it is. */
+  readonly blobs: readonly string[];
 }
 
 /** A kernel with what it needs to boot. */

@@ -111,12 +111,13 @@ export class Paths {
 
   /** Directory of one immutable image, kernel or kit, by its digest (`sha256:…`). */
   artefactDir(kind: "image" | "kernel" | "kit", digest: string): string {
-    const match = /^sha256:([0-9a-f]{64})$/.exec(digest);
-    if (match?.[1] === undefined) {
+    const match = /^(?:sha256:([0-9a-f]{64})|sha512:([0-9a-f]{128}))$/.exec(digest);
+    const hex = match?.[1] ?? match?.[2];
+    if (hex === undefined) {
       throw new BangerError("internal", `Cannot name a directory for "${digest}": not a digest`);
     }
     const parent = { image: this.imagesDir, kernel: this.kernelsDir, kit: this.kitsDir }[kind];
-    return `${parent}/${match[1].slice(0, 32)}`;
+    return `${parent}/${hex.slice(0, 32)}`;
   }
 
   /** Result of the KVM trial boot. */
@@ -126,6 +127,11 @@ export class Paths {
 
   get downloadsDir(): string {
     return `${this.cacheDir}/downloads`;
+  }
+
+  /** Manifests, configurations and layers of registries' images, by digest. */
+  get blobsDir(): string {
+    return `${this.cacheDir}/blobs`;
   }
 
   /** Private key that opens every guest of this owner; the public one has `.pub` behind it. */

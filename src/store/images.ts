@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { ImageRecord } from "../model/artefacts.ts";
+import type { ImageRecord, ImageRun } from "../model/artefacts.ts";
 import { ArtefactRows } from "./artefact_rows.ts";
-import { integer, oneOf, type Row, text } from "./row.ts";
+import { integer, jsonOrNull, oneOf, type Row, text, toJson } from "./row.ts";
 
 /** The images' rows. */
 export class Images extends ArtefactRows<ImageRecord> {
@@ -20,6 +20,8 @@ function toColumns(image: ImageRecord) {
     created_at_ms: image.createdAtMs,
     managed: image.managed ? 1 : 0,
     rootfs_path: image.rootfsPath,
+    run: image.run === null ? null : toJson(image.run),
+    blobs: toJson(image.blobs),
   };
 }
 
@@ -35,5 +37,7 @@ function fromRow(row: Row): ImageRecord {
     createdAtMs: integer(row, "created_at_ms"),
     managed: integer(row, "managed") === 1,
     rootfsPath: text(row, "rootfs_path"),
+    run: jsonOrNull<ImageRun>(row, "run"),
+    blobs: jsonOrNull<string[]>(row, "blobs") ?? [],
   };
 }

@@ -75,4 +75,12 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX operations_started ON operations (started_at_ms);
     `,
   },
+  {
+    version: 2,
+    summary: "images of registries: how programs run in them, and their blobs",
+    sql: `
+      ALTER TABLE images ADD COLUMN run TEXT;
+      ALTER TABLE images ADD COLUMN blobs TEXT NOT NULL DEFAULT '[]';
+    `,
+  },
 ];

@@ -159,21 +159,22 @@ function migrate(db: DatabaseSync, location: StoreLocation, steps: readonly Migr
   db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
   const due = steps.filter((step) => step.version > present);
   if (due.length === 0) return;
-  if (present > 0) backUp(db, location.storeBackup(present));
+  if (present > 0) backUp(db, location.storeFile, location.storeBackup(present));
   inTransaction(db, () => {
     for (const step of due) db.exec(step.sql);
     db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${newest};`);
   });
 }
 
-function backUp(db: DatabaseSync, path: string): void {
+/**
+ * Copies the store before it is changed. Nobody else has it open (the daemon holds its lock), so that the file is
+ * all of it once the log is written back. `VACUUM INTO` would need the right to attach, which Deno gives only
+ * with every permission.
+ */
+function backUp(db: DatabaseSync, from: string, path: string): void {
+  db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   const temporary = `${path}.new`;
-  try {
-    Deno.removeSync(temporary);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-  }
-  db.prepare("VACUUM INTO ?").run(temporary);
+  Deno.copyFileSync(from, temporary);
   Deno.renameSync(temporary, path);
 }
 

@@ -58,6 +58,8 @@ const image: ImageRecord = {
   createdAtMs: 3,
   managed: true,
   rootfsPath: "/x",
+  run: { env: ["A=b"], workingDir: "/w", user: "u", entrypoint: [], cmd: ["sh"] },
+  blobs: ["sha256:0"],
 };
 
 Deno.test(
@@ -77,15 +79,36 @@ Deno.test(
       const revision = store.vms.revision;
       store.vms.update(vm.id, { state: "running", runtime, startedAtMs: 5 });
       assert.ok(store.vms.revision > revision);
-      assert.equal(store.vms.revisionOf(vm.id), store.vms.revision);
+      assert.deepEqual(store.vms.changedSince(revision), new Set([vm.id]));
+      assert.deepEqual(store.vms.changedSince(store.vms.revision), new Set());
     }
     using store = Store.open(at);
     assert.deepEqual(store.vms.list(), [{ ...vm, state: "running", runtime, startedAtMs: 5 }]);
     assert.deepEqual([...store.vms.each()], store.vms.list());
-    assert.equal(store.vms.revisionOf(vm.id), 0);
+    assert.deepEqual(store.vms.changedSince(0), new Set());
     assert.equal(store.vms.delete(vm.id), true);
+    assert.deepEqual(store.vms.changedSince(0), new Set([vm.id]));
     assert.equal(store.vms.delete(vm.id), false);
     assert.throws(() => store.vms.get(vm.id), (e) => isBangerError(e, "not_found"));
+  }),
+);
+
+Deno.test(
+  "what changed is remembered for a thousand changes at least, not for ever",
+  inTempDir((at) => {
+    using store = Store.open(at);
+    store.vms.insert(vm);
+    store.transaction(() => {
+      for (let n = 1; n < 5000; n++) {
+        const before = store.vms.revision;
+        store.vms.update(vm.id, { startedAtMs: n });
+        assert.equal(store.vms.revision, before + 1);
+        assert.deepEqual(store.vms.changedSince(before), new Set([vm.id]));
+        if (n >= 1024) assert.ok(store.vms.changedSince(before - 1023) !== undefined, String(n));
+      }
+    });
+    assert.equal(store.vms.changedSince(0), undefined);
+    assert.equal(store.vms.changedSince(store.vms.revision - 2049), undefined);
   }),
 );
 
@@ -251,7 +274,8 @@ Deno.test(
       using store = Store.open(at);
       store.vms.insert(vm);
     }
-    const next = (sql: string) => [...migrations, { version: 2, summary: "next", sql }];
+    const present = migrations.at(-1)!.version;
+    const next = (sql: string) => [...migrations, { version: present + 1, summary: "next", sql }];
     assert.throws(() => Store.open(at, { migrations: next("CREATE TABLE a (x); NONSENSE") }));
     {
       using store = Store.open(at);
@@ -261,7 +285,7 @@ Deno.test(
       using store = Store.open(at, { migrations: next("CREATE TABLE a (x)") });
       assert.equal(store.vms.list().length, 1);
     }
-    const backup = new DatabaseSync(at.storeBackup(1), { readOnly: true });
+    const backup = new DatabaseSync(at.storeBackup(present), { readOnly: true });
     assert.equal(backup.prepare("SELECT count(*) AS n FROM vms").get()?.["n"], 1);
     backup.close();
   }),

@@ -9,6 +9,9 @@ import { isUniqueViolation, storeFailure } from "./store_failure.ts";
 /** What may change in a VM's row after it was inserted. */
 export type VmChanges = Partial<Omit<VmRecord, "id" | "createdAtMs">>;
 
+/** How many changes {@linkcode Vms.changedSince} knows at least; of more a reader reads all rows. */
+const rememberedChanges = 1024;
+
 /** The VMs' rows. The VM service changes one only under its `vm` lock. */
 export class Vms {
   readonly #insert: StatementSync;
@@ -18,9 +21,10 @@ export class Vms {
   readonly #byName: StatementSync;
   readonly #byPrefix: StatementSync;
   readonly #all: StatementSync;
-  /** Revision at which a row was last written; rows that were not since the start are missing. */
-  readonly #writtenAt = new Map<string, number>();
-  #revision = 0;
+  /** Ids of the rows that the last changes were to, the newest last. */
+  #changes: VmId[] = [];
+  /** Changes since the start that are no longer in `#changes`. */
+  #forgotten = 0;
 
   constructor(db: DatabaseSync) {
     this.#insert = db.prepare(`
@@ -42,12 +46,16 @@ export class Vms {
 
   /** Grows with every change: tells whether something derived from the rows is still right. */
   get revision(): number {
-    return this.#revision;
+    return this.#forgotten + this.#changes.length;
   }
 
-  /** The same for one row: 0 for one that has not changed since the store was opened. */
-  revisionOf(id: VmId): number {
-    return this.#writtenAt.get(id) ?? 0;
+  /**
+   * The VMs whose rows were inserted, changed or deleted since `revision`; `undefined` when that is
+   * so long ago that any may have been.
+   */
+  changedSince(revision: number): ReadonlySet<VmId> | undefined {
+    if (revision < this.#forgotten) return undefined;
+    return new Set(this.#changes.slice(revision - this.#forgotten));
   }
 
   /** @throws BangerError `conflict` when the name is taken */
@@ -68,8 +76,7 @@ export class Vms {
 
   /** Whether there was one. */
   delete(id: VmId): boolean {
-    this.#revision++;
-    this.#writtenAt.delete(id);
+    this.#changed(id);
     try {
       return this.#delete.run(id).changes !== 0;
     } catch (cause) {
@@ -118,8 +125,16 @@ export class Vms {
     for (const row of this.#all.iterate()) yield vmOfRow(row);
   }
 
+  #changed(id: VmId): void {
+    if (this.#changes.length >= 2 * rememberedChanges) {
+      this.#forgotten += rememberedChanges;
+      this.#changes = this.#changes.slice(rememberedChanges);
+    }
+    this.#changes.push(id);
+  }
+
   #write(statement: StatementSync, vm: VmRecord): void {
-    this.#writtenAt.set(vm.id, ++this.#revision);
+    this.#changed(vm.id);
     try {
       statement.run({
         id: vm.id,

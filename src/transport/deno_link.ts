@@ -3,10 +3,13 @@ import type { ByteLink } from "./byte_link.ts";
 /** A {@linkcode ByteLink} over a connection of Deno's. */
 export class DenoLink implements ByteLink {
   readonly #conn: Deno.Conn;
+  readonly #onClosed: (() => void) | undefined;
   #closed = false;
 
-  constructor(conn: Deno.Conn) {
+  /** `onClosed` is called once, by {@linkcode close}. */
+  constructor(conn: Deno.Conn, onClosed?: () => void) {
     this.#conn = conn;
+    this.#onClosed = onClosed;
   }
 
   async read(buffer: Uint8Array): Promise<number | null> {
@@ -32,6 +35,7 @@ export class DenoLink implements ByteLink {
     } catch {
       // It was closed below us.
     }
+    this.#onClosed?.();
   }
 }
 

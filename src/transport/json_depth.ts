@@ -3,6 +3,8 @@
  * is not JSON the parser refuses.
  */
 export function isDeeperThan(limit: number, bytes: Uint8Array): boolean {
+  // Each of them takes two bytes at least, or it is not JSON.
+  if (bytes.length < 2 * (limit + 1)) return false;
   let depth = 0;
   let quoted = false;
   for (let at = 0; at < bytes.length; at++) {

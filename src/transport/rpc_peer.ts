@@ -41,8 +41,11 @@ export interface RpcPeerOptions {
   readonly maxInFlight: number;
   /** Unsent bytes at which a side that does not read is given up. */
   readonly maxQueuedBytes: number;
-  /** Answers a request, or throws. A {@linkcode Serialised} result is sent as it is. */
-  readonly onRequest: (method: string, params: unknown, call: IncomingCall) => Promise<unknown>;
+  /**
+   * Answers a request at once or by a promise, or throws. A {@linkcode Serialised} result is sent as
+   * it is.
+   */
+  readonly onRequest: (method: string, params: unknown, call: IncomingCall) => unknown;
   readonly onNotification?: (method: string, params: unknown) => void;
   /** What a thrown thing is on the wire. */
   readonly encodeError: (error: unknown) => RpcError;
@@ -73,6 +76,31 @@ interface Outgoing {
   readonly upgrades: boolean;
 }
 
+/** A request that is not answered yet. */
+class OpenCall implements IncomingCall {
+  serve: ((link: ByteLink) => Promise<void>) | undefined;
+  /** Made on demand: most calls are answered before anybody could listen. */
+  #stop: AbortController | undefined;
+  #ended: { readonly reason: unknown } | undefined;
+
+  get signal(): AbortSignal {
+    if (this.#stop === undefined) {
+      this.#stop = new AbortController();
+      if (this.#ended !== undefined) this.#stop.abort(this.#ended.reason);
+    }
+    return this.#stop.signal;
+  }
+
+  upgrade(serve: (link: ByteLink) => Promise<void>): void {
+    this.serve = serve;
+  }
+
+  abort(reason: unknown): void {
+    this.#ended ??= { reason };
+    this.#stop?.abort(reason);
+  }
+}
+
 /** One side of a JSON-RPC 2.0 connection, one message a line. Both sides may call. */
 export class RpcPeer {
   /** Resolves when the connection has ended or was handed over. Never rejects. */
@@ -83,7 +111,7 @@ export class RpcPeer {
   readonly #queue: SendQueue;
   readonly #decoder = new TextDecoder("utf-8", { fatal: true });
   readonly #outgoing = new Map<RpcId, Outgoing>();
-  readonly #incoming = new Map<RpcId, AbortController>();
+  readonly #incoming = new Map<RpcId, OpenCall>();
   readonly #unread = Promise.withResolvers<Uint8Array>();
   /** What the other side said about a frame of ours that it could not read. */
   #complaint: string | undefined;
@@ -247,34 +275,36 @@ export class RpcPeer {
       this.#send({ jsonrpc: "2.0", id, error: this.#options.encodeError(error) });
       return;
     }
-    const stop = new AbortController();
-    this.#incoming.set(id, stop);
-    this.#answer(id, method, params, stop);
+    const call = new OpenCall();
+    this.#incoming.set(id, call);
+    this.#answer(id, method, params, call);
   }
 
   async #answer(
     id: RpcId,
     method: string,
     params: unknown,
-    stop: AbortController,
+    call: OpenCall,
   ): Promise<void> {
-    let serve: ((link: ByteLink) => Promise<void>) | undefined;
-    const call: IncomingCall = { signal: stop.signal, upgrade: (next) => serve = next };
     let response: object;
+    let failed = false;
     try {
-      const result = await this.#options.onRequest(method, params, call) ?? {};
+      const answer = this.#options.onRequest(method, params, call);
+      // A turn of the event queue for each answer that is there already would be felt.
+      const result = (answer instanceof Promise ? await answer : answer) ?? {};
       if (result instanceof Serialised) {
         this.#incoming.delete(id);
         return this.#sendSerialised(id, result);
       }
       response = { jsonrpc: "2.0", id, result };
     } catch (error) {
-      serve = undefined;
+      failed = true;
       response = { jsonrpc: "2.0", id, error: this.#options.encodeError(error) };
     }
     this.#incoming.delete(id);
     if (this.#ended) return;
-    if (serve !== undefined) return await this.#handOver(response, serve);
+    const { serve } = call;
+    if (serve !== undefined && !failed) return await this.#handOver(response, serve);
     this.#send(response);
   }
 
@@ -333,7 +363,7 @@ export class RpcPeer {
     }
     this.#outgoing.clear();
     const gone = new BangerError("cancelled", "Stopped: the caller went away");
-    for (const stop of this.#incoming.values()) stop.abort(gone);
+    for (const call of this.#incoming.values()) call.abort(gone);
     this.#incoming.clear();
   }
 }

@@ -17,7 +17,7 @@ const encoder = new TextEncoder();
 const tick = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 const encodeError = (error: unknown) => ({ code: -32000, message: reasonOf(error) });
 
-type Handler = (method: string, params: unknown, call: IncomingCall) => Promise<unknown>;
+type Handler = (method: string, params: unknown, call: IncomingCall) => unknown;
 
 function server(link: ByteLink, onRequest: Handler, limits: object = {}): RpcPeer {
   return new RpcPeer(link, { ...serverLimits, ...limits, encodeError, onRequest });
@@ -92,6 +92,40 @@ Deno.test("a withdrawn request aborts its handler; the connection goes on", asyn
   await assert.rejects(client.request("other", {}, AbortSignal.abort(new Error("no"))), /no/);
   client.close();
   await server.closed;
+});
+
+Deno.test("a signal that is asked for after the withdrawal is aborted", async () => {
+  const gate = Promise.withResolvers<void>();
+  const seen = Promise.withResolvers<AbortSignal>();
+  const { client } = pair(async (_method, _params, call) => {
+    await gate.promise;
+    seen.resolve(call.signal);
+  });
+  const stop = new AbortController();
+  const call = client.request("slow", {}, stop.signal);
+  await tick();
+  stop.abort(new Error("enough"));
+  await assert.rejects(call, /enough/);
+  await tick();
+  gate.resolve();
+  const { aborted, reason } = await seen.promise;
+  assert.ok(aborted && isBangerError(reason, "cancelled"));
+  client.close();
+});
+
+Deno.test("answers that are there at once keep their order, and what is thrown is an error", async () => {
+  const { client } = pair((method) => {
+    if (method === "throw") throw new Error("thrown");
+    return method === "later" ? Promise.resolve({ later: true }) : { n: Number(method) };
+  });
+  const order: unknown[] = [];
+  const calls = ["1", "later", "2", "3"].map(async (method) => {
+    order.push(await client.request(method, {}));
+  });
+  await Promise.all(calls);
+  assert.deepEqual(order, [{ n: 1 }, { n: 2 }, { n: 3 }, { later: true }]);
+  await assert.rejects(client.request("throw", {}), /thrown/);
+  client.close();
 });
 
 Deno.test("a connection that ends aborts handlers and fails callers", async () => {

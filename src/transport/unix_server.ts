@@ -1,12 +1,11 @@
-import { createServer, type Server, type Socket } from "node:net";
 import { BangerError, reasonOf } from "../model/errors.ts";
 import type { ByteLink } from "./byte_link.ts";
-import { NodeLink } from "./node_link.ts";
+import { DenoLink } from "./deno_link.ts";
 
 /** A connection that was let in. */
 export interface ServerConnection {
   readonly link: ByteLink;
-  /** Resolves when the socket is closed, whoever closed it and whatever was spoken on it. */
+  /** Resolves when `link` is closed: who reads `null` from it closes it, whatever was spoken on it. */
   readonly closed: Promise<void>;
 }
 
@@ -14,30 +13,36 @@ export interface ServerConnection {
 export interface UnixServerOptions {
   readonly path: string;
   /**
-   * Says whether the process at the other end may come in. `fd` is the connection's descriptor,
-   * `undefined` when it cannot be told. A connection is refused unless this resolves to true.
+   * Says whether whoever is at the other end of the server's connections may be there, the newest
+   * one included. A connection is refused unless this resolves to true.
    */
-  readonly admit: (fd: number | undefined) => Promise<boolean>;
+  readonly admit: () => Promise<boolean>;
   readonly onConnection: (connection: ServerConnection) => void;
   /** Told about each connection that was not let in. */
   readonly onRefused: (reason: string) => void;
   readonly maxConnections: number;
 }
 
+/** How long nothing is accepted after that failed (no descriptor is left, accept(2)). */
+const pauseMs = 100;
+
 /** A server on a Unix socket that only its owner can connect to. */
 export class UnixServer {
-  readonly #server: Server;
-  readonly #path: string;
-  readonly #sockets = new Set<Socket>();
+  readonly #listener: Deno.Listener<Deno.UnixConn>;
+  readonly #options: UnixServerOptions;
+  readonly #links = new Set<ByteLink>();
+  readonly #accepting: Promise<void>;
+  #closing = false;
 
-  private constructor(server: Server, path: string) {
-    this.#server = server;
-    this.#path = path;
+  private constructor(listener: Deno.Listener<Deno.UnixConn>, options: UnixServerOptions) {
+    this.#listener = listener;
+    this.#options = options;
+    this.#accepting = this.#acceptAll();
   }
 
   /** How many connections there are, those being checked included. */
   get connectionCount(): number {
-    return this.#sockets.size;
+    return this.#links.size;
   }
 
   /**
@@ -48,60 +53,73 @@ export class UnixServer {
    * cannot be used
    */
   static async listen(options: UnixServerOptions): Promise<UnixServer> {
-    await removeStaleSocket(options.path);
-    const server = createServer();
-    const self = new UnixServer(server, options.path);
-    server.on("connection", (socket: Socket) => self.#accept(socket, options));
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (cause: unknown) => reject(cannotListen(options.path, cause)));
-      server.listen(options.path, resolve);
-    });
-    server.on("error", (error: unknown) => options.onRefused(reasonOf(error)));
+    const { path } = options;
+    await removeStaleSocket(path);
+    let listener: Deno.Listener<Deno.UnixConn> | undefined;
     try {
-      Deno.chmodSync(options.path, 0o600);
+      listener = Deno.listen({ transport: "unix", path });
+      Deno.chmodSync(path, 0o600);
+      return new UnixServer(listener, options);
     } catch (cause) {
-      await self.close();
-      throw cannotListen(options.path, cause);
+      if (listener !== undefined) {
+        listener.close();
+        removeIfThere(path);
+      }
+      throw cannotListen(path, cause);
     }
-    return self;
   }
 
   /** Stops listening, removes the socket and ends every connection. */
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
-    removeIfThere(this.#path);
+    this.#closing = true;
+    this.#listener.close();
+    for (const link of this.#links) link.close();
+    await this.#accepting;
+    removeIfThere(this.#options.path);
   }
 
-  async #accept(socket: Socket, options: UnixServerOptions): Promise<void> {
-    if (this.#sockets.size >= options.maxConnections) {
-      socket.destroy();
-      options.onRefused("too many connections");
-      return;
+  async #acceptAll(): Promise<void> {
+    while (!this.#closing) {
+      try {
+        this.#accept(await this.#listener.accept());
+      } catch (error) {
+        if (this.#closing) return;
+        this.#options.onRefused(reasonOf(error));
+        await pause();
+      }
     }
-    this.#sockets.add(socket);
-    const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-    closed.then(() => this.#sockets.delete(socket));
-    // Listens from now on: bytes that arrive during the check wait in the link.
-    const link = new NodeLink(socket);
+  }
+
+  async #accept(conn: Deno.UnixConn): Promise<void> {
+    const { maxConnections, admit, onConnection, onRefused } = this.#options;
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    const link: ByteLink = new DenoLink(conn, () => {
+      this.#links.delete(link);
+      resolve();
+    });
+    if (this.#closing) return link.close();
+    this.#links.add(link);
+    if (this.#links.size > maxConnections) {
+      link.close();
+      return onRefused("too many connections");
+    }
     let refusal: string | undefined;
     try {
-      if (!await options.admit(descriptorOf(socket))) refusal = "the peer is another user";
+      if (!await admit()) refusal = "the peer is another user";
     } catch (error) {
       refusal = `the peer cannot be checked: ${reasonOf(error)}`;
     }
-    if (refusal === undefined) return options.onConnection({ link, closed });
+    if (refusal === undefined) return onConnection({ link, closed });
     link.close();
-    options.onRefused(refusal);
+    onRefused(refusal);
   }
 }
 
-/** `_handle.fd` is no public API: a test pins it, and without it nobody is let in. */
-function descriptorOf(socket: Socket): number | undefined {
-  const handle = (socket as { readonly _handle?: { readonly fd?: unknown } })._handle;
-  const fd = handle?.fd;
-  return typeof fd === "number" && Number.isInteger(fd) && fd >= 0 ? fd : undefined;
+/** Not by setTimeout: nothing else in this folder needs Deno's timers, which take memory for good. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    AbortSignal.timeout(pauseMs).addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 async function removeStaleSocket(path: string): Promise<void> {

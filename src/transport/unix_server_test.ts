@@ -55,20 +55,44 @@ Deno.test("bytes go both ways, megabytes too, and the socket is private", async 
   });
 });
 
-Deno.test("the descriptor that the peer check needs is there", async () => {
+Deno.test("the end of a client is noticed, and so is the server's own", async () => {
   await inTempDir(async (path) => {
-    const seen = Promise.withResolvers<number | undefined>();
-    const admit = (fd: number | undefined) => {
-      seen.resolve(fd);
-      return Promise.resolve(true);
-    };
-    const server = await UnixServer.listen(echo(path, { admit }));
-    const link = await connectUnix(path);
-    const fd = await seen.promise;
-    assert.ok(fd !== undefined && fd > 2);
-    assert.match(await Deno.readLink(`/proc/self/fd/${fd}`), /^socket:/);
-    link.close();
+    const ends: Promise<void>[] = [];
+    const server = await UnixServer.listen(echo(path, {
+      onConnection: async ({ link, closed }) => {
+        ends.push(closed);
+        if (await link.read(new Uint8Array(1)) === null) link.close();
+      },
+    }));
+    const [leaves, stays] = [await connectUnix(path), await connectUnix(path)];
+    while (ends.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    leaves.close();
+    await ends[0];
+    assert.equal(server.connectionCount, 1);
     await server.close();
+    await ends[1];
+    assert.equal(await stays.read(new Uint8Array(1)), null);
+    stays.close();
+  });
+});
+
+Deno.test("a connection that is being checked hears nothing and is ended with the server", async () => {
+  await inTempDir(async (path) => {
+    const check = Promise.withResolvers<boolean>();
+    let served = 0;
+    const server = await UnixServer.listen(
+      echo(path, { admit: () => check.promise, onConnection: () => served++ }),
+    );
+    const link = await connectUnix(path);
+    await link.write(new Uint8Array([1]));
+    const answer = link.read(new Uint8Array(1));
+    while (server.connectionCount === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await server.close();
+    assert.equal(await answer, null);
+    check.resolve(false);
+    await check.promise;
+    assert.equal(served, 0);
+    link.close();
   });
 });
 

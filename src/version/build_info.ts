@@ -19,6 +19,11 @@ export interface BuildInfo {
   readonly commit: string;
   readonly denoVersion: string;
   readonly kind: BuildKind;
+  /**
+   * Fingerprint of the bundled code (hexadecimal): two programs that have the same one are the same
+   * code, also where the commit cannot tell. `null` when run from source.
+   */
+  readonly build: string | null;
 }
 
 /** The build replaces this literal by the JSON of the fields that are fixed when it runs. */
@@ -36,5 +41,5 @@ export function buildInfo(): BuildInfo {
   const config = JSON.parse(
     Deno.readTextFileSync(new URL("../../deno.json", import.meta.url)),
   ) as { version: string };
-  return { version: config.version, commit: "unknown", denoVersion, kind: "source" };
+  return { version: config.version, commit: "unknown", denoVersion, kind: "source", build: null };
 }

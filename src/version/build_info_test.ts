@@ -10,6 +10,7 @@ Deno.test("run from source, the build tells so, with the version of deno.json", 
     commit: "unknown",
     denoVersion: Deno.version.deno,
     kind: "source",
+    build: null,
   });
 });
 

@@ -40,7 +40,7 @@ export async function withOwner(
         paths,
         start: "on_demand",
         command: selfCommand,
-        env,
+        env: () => env,
         own: buildInfo(),
         onNotice: (text) => notices.push(text),
         ...change,

@@ -3,6 +3,7 @@ import { isBangerError } from "../../src/model/errors.ts";
 import { takeDaemonLock } from "../../src/daemon/daemon_lock.ts";
 import { selfCommand } from "../../src/version/self_command.ts";
 import { connectUnix } from "../../src/transport/unix_client.ts";
+import { skipUnless } from "../support/require.ts";
 import { eventually, exists, stopDaemon, withOwner } from "./daemon_fixture.ts";
 
 Deno.test("daemon: ten starts at once give one daemon", async () => {
@@ -195,6 +196,68 @@ Deno.test("daemon: two hundred clients at once, and the descriptors come back", 
   });
 });
 
+Deno.test("daemon: clients that come and go all the time are all let in", async () => {
+  await withOwner(async (owner) => {
+    await owner.connect();
+    const ping = new TextEncoder().encode('{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n');
+    const comeAndGo = async () => {
+      const buffer = new Uint8Array(4096);
+      for (let n = 0; n < 200; n++) {
+        const link = await connectUnix(owner.paths.daemonSocket);
+        (await connectUnix(owner.paths.daemonSocket)).close();
+        await link.write(ping);
+        assert.ok(await link.read(buffer) !== null, `connection ${n}`);
+        link.close();
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, comeAndGo));
+    assert.doesNotMatch(await Deno.readTextFile(owner.paths.daemonLog), /refused/);
+  });
+});
+
+const stranger = "daemon: another user is refused, even where the socket is open to everyone";
+const hasTools = await exists("/usr/bin/setpriv") && await exists("/usr/bin/python3");
+Deno.test({
+  name: stranger,
+  ignore: skipUnless(
+    stranger,
+    Deno.uid() === 0 && hasTools,
+    "needs root to become another user, setpriv and python3",
+  ),
+  async fn() {
+    await withOwner(async (owner) => {
+      await owner.connect();
+      const { runtimeBase, runtimeDir, daemonSocket } = owner.paths;
+      for (const dir of [runtimeBase, runtimeDir]) {
+        assert.ok(((await Deno.stat(dir)).mode ?? 0) & 1);
+      }
+      await Deno.chmod(daemonSocket, 0o666);
+      const script = `
+        import socket, sys
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(sys.argv[1])
+        try:
+            peer.sendall(b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\\n')
+            sys.exit(1 if peer.recv(100) else 0)
+        except OSError:
+            sys.exit(0)`.replaceAll("\n        ", "\n");
+      const { success } = await new Deno.Command("/usr/bin/setpriv", {
+        args: [
+          ...["--reuid=65534", "--regid=65534", "--clear-groups"],
+          ...["/usr/bin/python3", "-c", script, daemonSocket],
+        ],
+      }).output();
+      assert.ok(success, "it was answered");
+      await eventually("the refusal is logged", async () => {
+        const log = await Deno.readTextFile(owner.paths.daemonLog);
+        return log.includes("A connection was refused") && log.includes("another user");
+      });
+      // The stranger has gone: the owner goes on.
+      await (await owner.connect()).call("daemon.ping", {});
+    });
+  },
+});
+
 Deno.test("daemon: a damaged store is told by every call that needs it", async () => {
   await withOwner(async (owner) => {
     await Deno.mkdir(owner.paths.stateDir, { recursive: true });
@@ -251,7 +314,7 @@ Deno.test("daemon: a program that is no banger is told with what it said", async
 
 Deno.test("daemon: another version is noticed", async () => {
   await withOwner(async (owner) => {
-    const client = await owner.connect({ own: { version: "9.9.9", commit: "abc" } });
+    const client = await owner.connect({ own: { version: "9.9.9", commit: "abc", build: null } });
     await client.call("daemon.ping", {});
     await eventually("a notice", () => Promise.resolve(owner.notices.length === 1));
     assert.match(owner.notices[0] ?? "", /9\.9\.9.*banger daemon stop/);

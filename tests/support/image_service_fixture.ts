@@ -86,6 +86,10 @@ export async function imageServiceDeps(
       const digest = `sha256:${uuid.replaceAll("-", "").repeat(2)}`;
       return { rootfsPath, digest, virtualBytes: recipe.virtualBytes, diskBytes: 4096, manifest };
     },
+    registry: {
+      with: () => Promise.reject(new Error("no registry is at hand")),
+      collect: () => Promise.resolve(),
+    },
     kernelSource: {
       names: { "debian-6.1-cloud": { suite: "bookworm" } },
       revision: () => Promise.resolve("1"),

@@ -12,15 +12,15 @@ export const configShow = defineCommand({
     json: flag("Print JSON"),
   },
   args: {},
-  run: (context, { options }) => {
+  run: async (context, { options }) => {
     const { configFile } = new Paths(pathsInput());
-    const config = loadConfig(configFile, navigator.hardwareConcurrency);
+    const config = await loadConfig(configFile, navigator.hardwareConcurrency);
     if (options.json) {
       context.out.write(jsonText({ path: configFile, config }));
-      return Promise.resolve(0);
+      return 0;
     }
     context.out.write(fields([["file", configFile], ...flat("", config)]));
-    return Promise.resolve(0);
+    return 0;
   },
 });
 

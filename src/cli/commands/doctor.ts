@@ -33,7 +33,7 @@ export const doctor = defineCommand({
 
 async function examine(context: CliContext, signal: AbortSignal): Promise<HostReport> {
   const paths = new Paths(pathsInput());
-  const [config, configCheck] = configuration(paths);
+  const [config, configCheck] = await configuration(paths);
   const [acceleration, daemonCheck] = await daemon(context);
   return await examineHost({
     paths,
@@ -52,11 +52,11 @@ function build(): CheckResult {
   return { id: "build", status: "ok", found, neededFor: "everything", fix: null };
 }
 
-function configuration(paths: Paths): [Config | undefined, CheckResult] {
+async function configuration(paths: Paths): Promise<[Config | undefined, CheckResult]> {
   const id = "config";
   const neededFor = "everything";
   try {
-    const config = loadConfig(paths.configFile, navigator.hardwareConcurrency);
+    const config = await loadConfig(paths.configFile, navigator.hardwareConcurrency);
     return [config, { id, status: "ok", found: paths.configFile, neededFor, fix: null }];
   } catch (error) {
     const fix = isBangerError(error) ? error.hint ?? null : null;

@@ -1,6 +1,7 @@
 import { defineCommand, flag } from "../command.ts";
 import { checkName } from "../../model/names.ts";
-import { runOperation, withDaemon } from "../with_daemon.ts";
+import { runOperation } from "../run_operation.ts";
+import { withDaemon } from "../with_daemon.ts";
 
 /** `banger kernel pull` */
 export const kernelPull = defineCommand({

@@ -1,7 +1,9 @@
 import { defineCommand, flag } from "../command.ts";
+import { runOperation } from "../run_operation.ts";
 import { vmOptions, vmParams } from "../vm_options.ts";
 import { vmOf } from "../vm_of.ts";
-import { runOperation, withDaemon } from "../with_daemon.ts";
+import { pulledImage } from "../registry_image.ts";
+import { withDaemon } from "../with_daemon.ts";
 
 /** `banger vm create` */
 export const vmCreate = defineCommand({
@@ -22,10 +24,11 @@ export const vmCreate = defineCommand({
       gitIdentity: null,
     };
     return await withDaemon(context, async (client) => {
+      const image = await pulledImage(context, client, params.image);
       const operation = await runOperation(
         context,
         client,
-        () => client.call("vm.create", params),
+        () => client.call("vm.create", { ...params, image }),
       );
       context.out.write(`${vmOf(operation).name}\n`);
       return 0;

@@ -8,13 +8,14 @@ import { withDaemon } from "../with_daemon.ts";
 export const vmExec = defineCommand({
   description:
     "Runs it through the guest agent: no shell in between, stdin, stdout and stderr byte for byte. " +
-    "It starts in the workspace, or in the home directory when there is none. " +
+    "It starts in the workspace, or where there is none as the image says, else in the home directory. " +
     "The exit code is the command's own; 125 when banger fails, 126 and 127 when the command cannot be run.",
   options: {
     cwd: value("DIR", "Where in the guest to run it"),
-    user: value("USER", "As whom to run it (root)"),
+    user: value("USER", "As whom to run it (outside of a workspace the image's, else root)"),
     env: envOption,
     noStdin: flag("Give it no stdin"),
+    noImageDefaults: flag("Ignore the image's variables, directory and user"),
   },
   args: { vm: vmArgument },
   rest: { required: true, placeholder: "CMD…", summary: "The command and its arguments" },
@@ -29,6 +30,7 @@ export const vmExec = defineCommand({
       vm: found.vm.id,
       argv: [...rest],
       cwd: options.cwd ?? workspaceDir(found.vm.workspace),
+      imageDefaults: !options.noImageDefaults,
       env: { ...envOf(options.env, context.env) },
       user: options.user ?? null,
     }, !options.noStdin);

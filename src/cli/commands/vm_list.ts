@@ -1,4 +1,4 @@
-import type { VmView } from "../../api/vm.ts";
+import type { VmOverview } from "../../api/vm.ts";
 import { defineCommand, flag } from "../command.ts";
 import { ageText, bytesText } from "../render/amounts.ts";
 import { jsonText } from "../render/json_text.ts";
@@ -13,38 +13,40 @@ export const vmList = defineCommand({
   },
   args: {},
   run: async (context, { options }) => {
-    const { vms } = await withDaemon(context, (client) => client.call("vm.list", {}));
-    context.out.write(options.json ? jsonText({ vms }) : vmTable(vms, context.wallClockMs()));
-    if (vms.length === 0 && !options.json && !context.quiet) {
+    if (options.json) {
+      const all = await withDaemon(context, (client) => client.call("vm.list", {}));
+      context.out.write(jsonText({ vms: all.vms }));
+      return 0;
+    }
+    const overview = await withDaemon(context, (client) => client.call("vm.overview", {}));
+    context.out.write(vmTable(overview, context.wallClockMs()));
+    if (overview.vms.length === 0 && !context.quiet) {
       context.err.write("There are no VMs yet. Make one: banger vm run\n");
     }
     return 0;
   },
 });
 
-function vmTable(vms: readonly VmView[], nowMs: number): string {
-  const header = ["NAME", "STATE", "IMAGE", "CPUS", "MEMORY", "DISK", "AGE", "VMM"];
-  const sizes = new Map<number, string>();
-  // Most VMs have the same sizes; formatting numbers is what a long list would spend its time on.
-  const size = (bytes: number) => {
-    const text = sizes.get(bytes) ?? bytesText(bytes);
-    sizes.set(bytes, text);
-    return text;
-  };
-  const rows = vms.map((vm) => [
-    vm.name,
-    vm.state,
-    vm.image,
-    String(vm.cpus),
-    size(vm.memoryMib * 1024 ** 2),
-    size(vm.diskBytes),
-    ageText(nowMs - vm.createdAtMs),
-    vmmText(vm),
-  ]);
-  return table(header, rows, ["left", "left", "left", "right", "right", "right", "right", "left"]);
+function vmTable({ groups, vms }: VmOverview, nowMs: number): string {
+  // What VMs have in common is aligned once for all of a group.
+  const [header = "", ...common] = table(
+    ["STATE", "IMAGE", "CPUS", "MEMORY", "DISK"],
+    groups.map(({ state, image, cpus, memoryMib, diskBytes }) => [
+      state,
+      image,
+      String(cpus),
+      bytesText(memoryMib * 1024 ** 2),
+      bytesText(diskBytes),
+    ]),
+    ["left", "left", "right", "right", "right"],
+  ).split("\n");
+  const vmms = groups.map(vmmText);
+  // By index: taking tuples apart costs as much as all the rest.
+  const rows = vms.map((vm) => [vm[0], common[vm[2]]!, ageText(nowMs - vm[1]), vmms[vm[2]]!]);
+  return table(["NAME", header, "AGE", "VMM"], rows, ["left", "left", "right", "left"]);
 }
 
-function vmmText(vm: VmView): string {
-  if (vm.vmm === null) return "-";
-  return vm.accelerator === null ? vm.vmm : `${vm.vmm}/${vm.accelerator}`;
+function vmmText({ vmm, accelerator }: VmOverview["groups"][number]): string {
+  if (vmm === null) return "-";
+  return accelerator === null ? vmm : `${vmm}/${accelerator}`;
 }

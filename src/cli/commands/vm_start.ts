@@ -1,6 +1,7 @@
 import { defineCommand } from "../command.ts";
+import { runOperation } from "../run_operation.ts";
 import { vmArgument, vmReference } from "../vm_reference.ts";
-import { runOperation, withDaemon } from "../with_daemon.ts";
+import { withDaemon } from "../with_daemon.ts";
 
 /** `banger vm start` */
 export const vmStart = defineCommand({

@@ -1,6 +1,7 @@
 import { defineCommand, flag, value, wholeNumber } from "../command.ts";
+import { runOperation } from "../run_operation.ts";
 import { vmArguments, vmReference } from "../vm_reference.ts";
-import { runOperation, withDaemon } from "../with_daemon.ts";
+import { withDaemon } from "../with_daemon.ts";
 
 /** `banger vm stop` */
 export const vmStop = defineCommand({

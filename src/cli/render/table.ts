@@ -10,29 +10,28 @@ export function table(
   rows: readonly (readonly string[])[],
   align: readonly ("left" | "right")[] = [],
 ): string {
-  // Plain loops and few calls: a thousand rows are printed before anything here is optimised.
-  const lines = [header, ...rows];
   const last = header.length - 1;
-  const pads: string[] = [];
-  for (let column = 0; column <= last; column++) {
-    let width = 0;
-    for (const line of lines) {
-      const { length } = line[column]!;
-      if (length > width) width = length;
-    }
-    pads.push(" ".repeat(width));
-  }
-  let text = "";
-  for (const line of lines) {
+  const widths = header.map(({ length }) => length);
+  for (const row of rows) {
     for (let column = 0; column <= last; column++) {
-      const cell = line[column]!;
-      const pad = pads[column]!;
-      if (align[column] === "right") text += pad.slice(cell.length) + cell;
-      else if (column === last) text += cell;
-      else text += cell + pad.slice(cell.length);
+      const { length } = row[column]!;
+      if (length > widths[column]!) widths[column] = length;
+    }
+  }
+  // One small function for each row: it is compiled while a long table is being made.
+  const line = (row: readonly string[]) => {
+    let text = "";
+    for (let column = 0; column <= last; column++) {
+      const cell = row[column]!;
+      const width = widths[column]!;
+      if (align[column] === "right") text += cell.padStart(width);
+      else text += column < last ? cell.padEnd(width) : cell;
       text += column < last ? "  " : "\n";
     }
-  }
+    return text;
+  };
+  let text = line(header);
+  for (const row of rows) text += line(row);
   return text;
 }
 

@@ -18,7 +18,14 @@ export async function checkOutBranch(
   signal: AbortSignal,
 ): Promise<void> {
   const argv = ["git", "checkout", "--quiet", branch, "--"];
-  const params = { vm: vmId, argv, cwd: workspaceDir(workspace), env: {}, user: null };
+  const params = {
+    vm: vmId,
+    argv,
+    cwd: workspaceDir(workspace),
+    env: {},
+    user: null,
+    imageDefaults: false,
+  };
   const command = await GuestCommand.start(client, params, false, signal);
   const stop = () => command.abandon("cancelled");
   signal.addEventListener("abort", stop, { once: true });

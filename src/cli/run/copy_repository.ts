@@ -47,7 +47,7 @@ export async function copyRepository(
 ): Promise<void> {
   const { vmId, name, contents, signal, progress } = request;
   const argv = [busybox, "sh", "-c", unpackScript, "sh", guestHome, name];
-  const params = { vm: vmId, argv, cwd: "/", env: {}, user: null };
+  const params = { vm: vmId, argv, cwd: "/", env: {}, user: null, imageDefaults: false };
   const command = await GuestCommand.start(client, params, true, signal);
   const stop = () => command.abandon("cancelled");
   signal.addEventListener("abort", stop, { once: true });

@@ -31,5 +31,12 @@ export async function runInGuest(
   }
   const argv = command.length === 0 ? shellArgv : [...command];
   const own = await context.connect({ start: "never" });
-  return await runGuestCommand(context, own, { vm: vm.id, argv, cwd, env: { ...env }, user: null });
+  return await runGuestCommand(context, own, {
+    vm: vm.id,
+    argv,
+    cwd,
+    env: { ...env },
+    user: null,
+    imageDefaults: true,
+  });
 }

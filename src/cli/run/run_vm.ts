@@ -15,6 +15,7 @@ import { workspaceName } from "../../repository/workspace_name.ts";
 import type { CliContext, DaemonPort } from "../context.ts";
 import { followOperation } from "../follow_operation.ts";
 import { interruptible } from "../interruptible.ts";
+import { imageHere } from "../registry_image.ts";
 import { StageView } from "../render/stage_view.ts";
 import { vmOf } from "../vm_of.ts";
 import { type VmOptionsGiven, vmParams } from "../vm_options.ts";
@@ -159,15 +160,18 @@ class Run {
     const gitIdentity = await identity;
     const tookMs = nowMs() - sinceMs;
     this.#view.record({ title: "Connecting to the daemon", tookMs, outcome: "done" });
+    const onEvent = (event: StageEvent) => this.#view.event(event);
+    const params = vmParams(this.#request);
+    const image = await imageHere(this.#context, client, params.image, onEvent, signal);
     const { operationId } = await client.call("vm.create", {
-      ...vmParams(this.#request),
+      ...params,
+      image,
       workspace,
       ephemeral: this.#request.remove,
       lease: true,
       start: true,
       gitIdentity,
     }, signal);
-    const onEvent = (event: StageEvent) => this.#view.event(event);
     return vmOf(await followOperation(client, operationId, onEvent, signal));
   }
 

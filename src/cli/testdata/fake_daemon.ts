@@ -93,6 +93,11 @@ export class FakeDaemon {
     switch (method) {
       case "vm.list":
         return { vms: this.vms };
+      case "vm.overview":
+        return {
+          groups: this.vms,
+          vms: this.vms.map(({ name, createdAtMs }, index) => [name, createdAtMs, index]),
+        };
       case "vm.show": {
         const vm = this.vms.find(({ name, id }) => params["vm"] === name || params["vm"] === id);
         if (vm !== undefined) return { vm };
@@ -159,7 +164,7 @@ export class FakeDaemon {
     try {
       child = new Deno.Command(program, {
         args,
-        cwd: place(exec.cwd ?? "/"),
+        cwd: place(exec.cwd ?? "/root"),
         env: exec.env as Record<string, string>,
         stdin: "piped",
         stdout: "piped",

@@ -1,3 +1,4 @@
+import { imageReferenceText, parseImageReference } from "../../model/image_reference.ts";
 import type { ImageService } from "../../services/image/image_service.ts";
 import type { Operations } from "../../services/operation/operations.ts";
 import type { ServiceHandlers } from "../handler_table.ts";
@@ -24,6 +25,23 @@ export function artefactHandlers(
         },
       ),
     }),
+    "image.pull_registry": ({ reference: text, name, refresh, credentials }) => {
+      const reference = parseImageReference(text);
+      return {
+        operationId: operations.begin(
+          { method: "image.pull", subject: imageReferenceText(reference) },
+          async (reporter, signal) => {
+            const pulled = await service.pullRegistryImage(
+              { reference, credentials },
+              { name, refresh },
+              reporter,
+              signal,
+            );
+            return { image: service.showImage(pulled.name) };
+          },
+        ),
+      };
+    },
     "image.delete": async ({ image }, { signal }) => {
       await service.deleteImage(image, signal);
       return {};

@@ -5,7 +5,9 @@
 import type { OpenRaw } from "../../guest/raw_connection.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
+import type { ImageRun } from "../../model/artefacts.ts";
 import type { VmRecord } from "../../model/vm.ts";
+import { withImageDefaults } from "../../services/vm/image_defaults.ts";
 import type { Operations } from "../../services/operation/operations.ts";
 import { relayExec } from "../../services/vm/exec.ts";
 import type { Leases } from "../../services/vm/leases.ts";
@@ -33,6 +35,8 @@ export interface VmHandlerDeps {
     live: LiveVm | undefined,
     maxBytes: number,
   ) => Promise<Uint8Array>;
+  /** What the VM's image says about programs. */
+  readonly runOf: (vm: VmRecord) => ImageRun | null;
   readonly sshKey: (signal: AbortSignal) => Promise<string>;
 }
 
@@ -64,7 +68,11 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
   return {
     "vm.list": async () => {
       await deps.reconciled;
-      return deps.listing.current();
+      return deps.listing.views();
+    },
+    "vm.overview": async () => {
+      await deps.reconciled;
+      return deps.listing.overview();
     },
     "vm.show": async ({ vm }) => {
       await deps.reconciled;
@@ -136,9 +144,10 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
         },
       };
     },
-    "vm.exec": async ({ vm: ref, ...exec }, context) => {
+    "vm.exec": async ({ vm: ref, imageDefaults, ...given }, context) => {
       await deps.reconciled;
       const { vm, live } = service.running(ref);
+      const exec = imageDefaults ? withImageDefaults(given, deps.runOf(vm)) : given;
       const raw = live.raw ??= new RawPath(() => deps.openRaw(vm, live), deps.monotonicMs);
       context.upgrade((link) => relayExec(link, live.session, raw, exec));
       return { upgraded: "banger-mux/1" };

@@ -7,7 +7,9 @@
  * capability.
  */
 import type { BuildOptions, BuiltImage } from "../../images/debian_image.ts";
-import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
+import type { ImageRecord, ImageRun, KernelRecord } from "../../model/artefacts.ts";
+import type { ImageReference } from "../../model/image_reference.ts";
+import type { RegistryCredentials } from "../../model/registry_credentials.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
 import type { Paths } from "../../paths/paths.ts";
@@ -77,6 +79,38 @@ export interface KitSource {
   build(context: SourceContext): Promise<StagedKit>;
 }
 
+/** An image of a registry, named in full. */
+export interface RegistryImage {
+  readonly reference: ImageReference;
+  readonly credentials: RegistryCredentials | null;
+}
+
+/** What a registry has under a name, as far as it takes no layers to tell. */
+export interface ResolvedRegistryImage {
+  /** `sha256:…` of the manifest for this processor: equal digests are equal images. */
+  readonly digest: string;
+  readonly run: ImageRun;
+  readonly blobs: readonly string[];
+  /** Brings the layers and writes `rootfs.ext4` into the staging directory. */
+  unpack(context: Omit<SourceContext, "mirror">): Promise<{
+    readonly file: string;
+    readonly virtualBytes: number;
+    readonly diskBytes: number;
+  }>;
+}
+
+/** Where images of registries come from. */
+export interface RegistrySource {
+  /** Calls `body` with what the registry has; its blobs are kept until `body` has ended. */
+  with<T>(
+    image: RegistryImage,
+    signal: AbortSignal,
+    body: (resolved: ResolvedRegistryImage) => Promise<T>,
+  ): Promise<T>;
+  /** Removes the blobs that are not in `keep`, and that no pull needs now. */
+  collect(keep: ReadonlySet<string>): Promise<void>;
+}
+
 /** What the service is made of; given by the composition root. */
 export interface ImageServiceDeps {
   readonly images: ArtefactStore<ImageRecord>;
@@ -98,6 +132,7 @@ export interface ImageServiceDeps {
   /** `http_proxy`, `https_proxy`, `no_proxy` as far as they are set. */
   readonly proxyEnv: Readonly<Record<string, string>>;
   readonly buildImage: (options: BuildOptions) => Promise<BuiltImage>;
+  readonly registry: RegistrySource;
   readonly kernelSource: KernelSource;
   readonly kitSource: KitSource;
 }

@@ -14,6 +14,8 @@ export async function deleteImage(
   signal: AbortSignal,
 ): Promise<void> {
   await deleteArtefact(deps, deps.images, "image", name, Object.keys(imageRecipes), signal);
+  const left = [...deps.images.list(), ...deps.images.listSuperseded()];
+  await deps.registry.collect(new Set(left.flatMap(({ blobs }) => blobs)));
 }
 
 /**

@@ -4,7 +4,9 @@ import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
 import { ensureBootSet, findBootSet, type WholeBootSet } from "./boot_sets.ts";
 import { pullImage, pullKernel } from "./pull.ts";
-import type { ImageServiceDeps } from "./contract.ts";
+import { isFile } from "../../images/is_file.ts";
+import { findRegistryImage, pullRegistryImage } from "./pull_registry.ts";
+import type { ImageServiceDeps, RegistryImage } from "./contract.ts";
 import { deleteImage, deleteKernel } from "./delete.ts";
 import { ensureKit } from "./ensure_kit.ts";
 import { ensureImage, ensureKernel } from "./ensure.ts";
@@ -45,6 +47,20 @@ export class ImageService {
     return options.refresh
       ? pullImage(this.#parts, name, reporter, signal)
       : ensureImage(this.#parts, name, reporter, signal);
+  }
+
+  /** See {@linkcode pullRegistryImage}; one that is here is not asked for again unless `refresh`. */
+  async pullRegistryImage(
+    image: RegistryImage,
+    options: { readonly name: string | null; readonly refresh: boolean },
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<ImageRecord> {
+    const present = findRegistryImage(this.#parts, image.reference, options.name);
+    if (present !== undefined && !options.refresh && await isFile(present.rootfsPath)) {
+      return present;
+    }
+    return await pullRegistryImage(this.#parts, image, options.name, reporter, signal);
   }
 
   /** See {@linkcode pullKernel}. */

@@ -24,7 +24,8 @@ Deno.test("a pull publishes an immutable image, and a second one finds it", asyn
   assert.deepEqual(await namesIn(deps.paths.stagingDir), []);
   const again = await service.pullImage(image, { refresh: false }, recordingReporter(), never);
   assert.equal(again, first);
-  assert.deepEqual(service.showImage(image), { ...first, usedBy: [] });
+  const { blobs: _, ...shown } = first;
+  assert.deepEqual(service.showImage(image), { ...shown, usedBy: [] });
 });
 
 Deno.test("two pulls at once share one build, and both see its stages", async () => {

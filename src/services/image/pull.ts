@@ -58,6 +58,8 @@ export async function pullImage(
           createdAtMs: parts.now(),
           managed: true,
           rootfsPath: `${target}/${baseName(built.rootfsPath)}`,
+          run: null,
+          blobs: [],
         };
         parts.images.publish(record);
         return record;

@@ -4,7 +4,7 @@ import { currentKit, currentKitFile } from "./ensure_kit.ts";
 
 /**
  * Removes what a killed daemon left and what nothing refers to any more: staging directories,
- * versions that were replaced and that no VM uses, directories without a row, kits but the current
+ * versions that were replaced and that no VM uses, directories without a row, blobs of no image, kits but the current
  * one (a running VM has its kit open and keeps it). Called before the first request.
  */
 export async function tidy(deps: ImageServiceDeps): Promise<void> {
@@ -17,6 +17,8 @@ export async function tidy(deps: ImageServiceDeps): Promise<void> {
   await tidyArtefacts(deps.kernels, paths.kernelsDir, new Set(vms.map((vm) => vm.kernelDigest)), {
     dirOf: (digest) => paths.artefactDir("kernel", digest),
   });
+  const images = [...deps.images.list(), ...deps.images.listSuperseded()];
+  await deps.registry.collect(new Set(images.flatMap(({ blobs }) => blobs)));
   const kit = await currentKit(paths.kitsDir);
   await removeOthers(paths.kitsDir, new Set([currentKitFile, kit?.file ?? ""]));
 }

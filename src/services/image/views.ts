@@ -47,7 +47,26 @@ export function usersOf(
 }
 
 function imageView(image: ImageRecord, users: Map<string, string[]>): ImageView {
-  return { ...image, usedBy: users.get(image.name) ?? [] };
+  const { name, digest, source, arch, kernel, virtualBytes, diskBytes, createdAtMs, managed } =
+    image;
+  const { rootfsPath, run } = image;
+  const usedBy = users.get(name) ?? [];
+  return {
+    name,
+    digest,
+    source,
+    arch,
+    kernel,
+    virtualBytes,
+    diskBytes,
+    createdAtMs,
+    managed,
+    rootfsPath,
+    run: run === null
+      ? null
+      : { ...run, env: [...run.env], entrypoint: [...run.entrypoint], cmd: [...run.cmd] },
+    usedBy,
+  };
 }
 
 function kernelView(kernel: KernelRecord, users: Map<string, string[]>): KernelView {
