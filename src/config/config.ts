@@ -28,6 +28,12 @@ export interface Config {
   readonly catalog: {
     /** Base URL of a Debian mirror; `null` takes the one of the host's apt. */
     readonly debianMirror: string | null;
+    /** Address or absolute path of the catalog; `null` takes the one that is built in. */
+    readonly url: string | null;
+    /** Fingerprints of the primary keys whose signatures count, in upper-case hexadecimal. */
+    readonly fingerprints: readonly string[];
+    /** Absolute path of a file with those keys; `null` takes the ones that are built in. */
+    readonly keyring: string | null;
   };
 }
 
@@ -41,7 +47,7 @@ export function defaultConfig(hostCpus: number): Config {
     sshKeyPath: null,
     bootTimeoutMs: 90_000,
     vmDefaults: { cpus: Math.max(1, Math.min(2, hostCpus)), memoryMib: 2048, diskBytes: null },
-    catalog: { debianMirror: null },
+    catalog: { debianMirror: null, url: null, fingerprints: [], keyring: null },
   };
 }
 

@@ -61,7 +61,36 @@ export const configKeys: Readonly<Record<string, KeyReader>> = {
     draft.catalog = { ...draft.catalog, debianMirror: value.replace(/\/+$/, "") };
     return undefined;
   },
+  "catalog.url": (value, draft) => {
+    const rule =
+      "it must be an https address, an http address of this machine, or an absolute path";
+    if (typeof value !== "string" || !isCatalogPlace(value)) return rule;
+    draft.catalog = { ...draft.catalog, url: value };
+    return undefined;
+  },
+  "catalog.fingerprints": (value, draft) => {
+    const rule = "it must be a list of up to 16 fingerprints of OpenPGP keys, of 40 or 64 digits";
+    if (!Array.isArray(value) || value.length > 16) return rule;
+    const fingerprints = value.map((each) =>
+      typeof each === "string" ? each.replaceAll(" ", "").toUpperCase() : ""
+    );
+    if (!fingerprints.every((each) => /^([0-9A-F]{40}|[0-9A-F]{64})$/.test(each))) return rule;
+    draft.catalog = { ...draft.catalog, fingerprints: Object.freeze(fingerprints) };
+    return undefined;
+  },
+  "catalog.keyring": (value, draft) =>
+    path(value, (text) => draft.catalog = { ...draft.catalog, keyring: text }),
 };
+
+/** Only what `src/catalog` takes; there each address is looked at once more. */
+function isCatalogPlace(text: string): boolean {
+  if (text.startsWith("/")) return !text.includes("\0");
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, username, password, hash } = new URL(text);
+  if (username !== "" || password !== "" || hash !== "") return false;
+  const isHere = /^(localhost|\[::1\]|127(\.\d{1,3}){3})$/.test(hostname);
+  return protocol === "https:" || (protocol === "http:" && isHere);
+}
 
 function name(
   kind: "image" | "kernel",

@@ -37,7 +37,11 @@ vmm = "qemu"
 qemu_bin = "/opt/qemu"
 ssh_key_path = "/k"
 boot_timeout = "2m"
-catalog = { debian_mirror = "http://mirror.test/debian/" }
+[catalog]
+debian_mirror = "http://mirror.test/debian/"
+url = "https://catalog.test/catalog.json"
+fingerprints = ["0123 4567 89ab cdef 0123  4567 89ab cdef 0123 4567"]
+keyring = "/keys.asc"
 [vm_defaults]
 cpus = 3
 memory = "1.5G"
@@ -54,7 +58,12 @@ disk = 20480
     sshKeyPath: "/k",
     bootTimeoutMs: 120_000,
     vmDefaults: { cpus: 3, memoryMib: 1536, diskBytes: 20 * 1024 ** 3 },
-    catalog: { debianMirror: "http://mirror.test/debian" },
+    catalog: {
+      debianMirror: "http://mirror.test/debian",
+      url: "https://catalog.test/catalog.json",
+      fingerprints: ["0123456789ABCDEF0123456789ABCDEF01234567"],
+      keyring: "/keys.asc",
+    },
   });
 });
 
@@ -68,6 +77,13 @@ Deno.test("errors point at line and column", () => {
     ["vm_defaults.disk = true\n", "1:1"],
     ['# x\n[catalog]\ndebian_mirror = "ftp://x"\n', "3:1"],
     ["[catalogue]\na = 1\n", "1:1"],
+    ['[catalog]\nurl = "http://catalog.test/c.json"\n', "2:1"],
+    ['[catalog]\nurl = "https://me:secret@catalog.test/c.json"\n', "2:1"],
+    ['[catalog]\nurl = "catalog.json"\n', "2:1"],
+    ['[catalog]\nfingerprints = "0123456789ABCDEF0123456789ABCDEF01234567"\n', "2:1"],
+    ['[catalog]\nfingerprints = ["89ABCDEF01234567"]\n', "2:1"],
+    ["[catalog]\nfingerprints = [1]\n", "2:1"],
+    ['[catalog]\nkeyring = "keys.asc"\n', "2:1"],
     ['default_image_name = "../x"\n', "1:1"],
     ['qemu_bin = "qemu"\n', "1:1"],
     ['boot_timeout = "0s"\n', "1:1"],
@@ -75,6 +91,13 @@ Deno.test("errors point at line and column", () => {
   ];
   for (const [text, place] of cases) {
     assert.ok(refused(text).message.includes(`${file}:${place}`), refused(text).message);
+  }
+});
+
+Deno.test("a catalog is https, of this machine, or a file", () => {
+  const places = ["https://c.test/c", "http://127.0.0.1:8/c", "http://[::1]/c", "/srv/c.json"];
+  for (const url of [...places, "http://localhost/c"]) {
+    assert.equal(parseConfig(`catalog.url = "${url}"`, file, 4).catalog.url, url);
   }
 });
 

@@ -53,8 +53,12 @@ export async function workerPermissions(
   const keyPaths = config.sshKeyPath === null
     ? []
     : [config.sshKeyPath, `${config.sshKeyPath}.pub`];
+  const { url, keyring } = config.catalog;
+  const catalogPaths = [url, keyring].flatMap((path) =>
+    path !== null && path.startsWith("/") ? [path] : []
+  );
   return {
-    read: [...own, ...keyPaths, ...readable, codeDir, Deno.execPath()],
+    read: [...own, ...keyPaths, ...catalogPaths, ...readable, codeDir, Deno.execPath()],
     write: own,
     run: found.filter((path) => path !== undefined),
     net: true,

@@ -6,8 +6,9 @@ import { isTest } from "./source_file.ts";
 const ranks: Readonly<Record<string, number>> = {
   ...rank(0, "model"),
   ...rank(1, "wire net disk process paths log sync transport config version"),
-  ...rank(2, "api debian ext4"),
-  ...rank(3, "client privileged vmm oci layers kernels images store guest repository doctor"),
+  ...rank(2, "api catalog debian ext4"),
+  ...rank(3, "client privileged vmm oci layers bundles kernels images store guest"),
+  ...rank(3, "repository doctor"),
   ...rank(4, "services"),
   ...rank(5, "capabilities"),
   ...rank(6, "cli daemon helper netfilter"),

@@ -24,7 +24,7 @@ Deno.test({
   ignore: skipUnless(name, isInstalled, "shellcheck is not installed"),
   async fn() {
     const scripts = [`${root}/.ci/run`];
-    for (const dir of [`${root}/scripts`, `${root}/scripts/build`]) {
+    for (const dir of [`${root}/scripts`, `${root}/scripts/build`, `${root}/scripts/publish`]) {
       for await (const file of Deno.readDir(dir)) {
         if (file.name.endsWith(".sh")) scripts.push(`${dir}/${file.name}`);
       }

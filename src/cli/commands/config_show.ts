@@ -28,6 +28,7 @@ export const configShow = defineCommand({
 function flat(prefix: string, table: object): [string, string][] {
   return Object.entries(table).flatMap(([key, value]): [string, string][] => {
     const name = prefix + key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    if (Array.isArray(value)) return [[name, value.length === 0 ? "-" : value.join(" ")]];
     if (typeof value === "object" && value !== null) return flat(`${name}.`, value);
     return [[name, value === null ? "-" : String(value)]];
   });
