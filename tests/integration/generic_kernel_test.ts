@@ -3,6 +3,7 @@
  * which signatures it accepts. The build itself takes minutes and is run by hand.
  */
 import assert from "node:assert/strict";
+import { findProgram } from "../../src/process/find_program.ts";
 import { run } from "../../src/process/run.ts";
 import { tarFixture } from "../support/deb_fixture.ts";
 import { GpgHome } from "../support/gpg_home.ts";
@@ -183,4 +184,62 @@ sourcesTest("wrong arguments are told", async (at) => {
   assert.deepEqual([code, /--signature: there is no file/.test(err)], [2, true], err);
   const help = await make(at, ["--help"]);
   assert.deepEqual([help.code, /^usage: /.test(help.out)], [0, true]);
+});
+
+const buildPrograms = ["make", "gcc", "flex", "bison", "bc", "objcopy"];
+const canBuild = (await Promise.all(buildPrograms.map((each) => findProgram(each)))).every(Boolean);
+
+/** Stands for the kernel's: takes the options but those that match `drops`, and tells what it got. */
+function makefileFixture(drops: string): string {
+  return `allnoconfig:
+\tgrep -v '${drops}' "$(KCONFIG_ALLCONFIG)" >.config
+vmlinux:
+\tmkdir -p include/config
+\techo 6.9.1-banger >include/config/kernel.release
+\techo "# $(ARCH) $(KBUILD_BUILD_TIMESTAMP) $(KBUILD_BUILD_USER)@$(KBUILD_BUILD_HOST)" >>.config
+\techo "# $$SOURCE_DATE_EPOCH $$TZ $$LC_ALL $$SECRET" >>.config
+\tcp /bin/true vmlinux
+`;
+}
+
+async function buildArgs(at: Sources, drops: string): Promise<string[]> {
+  await Deno.mkdir(`${at.dir}/linux-6.9.1`, { recursive: true });
+  await Deno.writeTextFile(`${at.dir}/linux-6.9.1/Makefile`, makefileFixture(drops));
+  const tarball = `${at.dir}/linux-6.9.1.tar`;
+  await run("tar", ["-C", at.dir, "--mtime=@1767225600", "-cf", tarball, "linux-6.9.1/"]);
+  await Deno.writeFile(at.signature, await at.gpg.sign(tarball, at.ours));
+  return [
+    ...["--version", "6.9.1", "--keyring", at.keyring, "--tarball", tarball, "--arch", "x86_64"],
+    ...["--fingerprint", at.ours, "--out", `${at.dir}/out`],
+  ];
+}
+
+const whole = "the build is of the whole configuration, with everything fixed that could vary";
+Deno.test({
+  name: whole,
+  ignore: skipUnless(
+    whole,
+    able && canBuild && Deno.build.arch === "x86_64",
+    `one of ${buildPrograms.join(", ")} or gpg is not installed, or this is not x86_64`,
+  ),
+  async fn() {
+    await using at = await sources();
+    const end = await make(at, await buildArgs(at, "^$$"));
+    assert.equal(end.code, 0, end.err);
+    assert.match(end.out, /^[0-9a-f]{64} {2}vmlinux-6\.9\.1-banger-x86_64$/m);
+    const config = await Deno.readTextFile(`${at.dir}/out/config-6.9.1-banger-x86_64`);
+    const wanted = await Deno.readTextFile(`${root}images/kernel/generic.config`);
+    assert.ok(wanted.split("\n").every((line) => line === "" || config.includes(`${line}\n`)));
+    assert.match(config, /^# x86_64 2026-01-01T00:00:00Z banger@banger$/m);
+    assert.match(config, /^# 1767225600 UTC C $/m);
+    const elf = await Deno.readFile(`${at.dir}/out/vmlinux-6.9.1-banger-x86_64`);
+    assert.deepEqual([...elf.subarray(0, 4)], [0x7f, 0x45, 0x4c, 0x46]);
+
+    const lost = await make(at, await buildArgs(at, "CONFIG_WIREGUARD="));
+    assert.equal(lost.code, 1);
+    assert.match(
+      lost.err,
+      /does not take these options of images\/kernel:\n {2}CONFIG_WIREGUARD=y\n/,
+    );
+  },
 });
