@@ -93,6 +93,9 @@ if [ -d /seed ]; then
   mkdir -p $n/run/banger && mv /seed $n${guestSeedDir} || echo "banger-init: no identity"
 fi
 
+# Names that every shell and tee(1) expect; an image's init, where there is one, comes after the first command.
+ln -s /proc/self/fd /dev/fd
+for name in 0:stdin 1:stdout 2:stderr; do ln -s /proc/self/fd/\${name%:*} /dev/\${name#*:}; done
 mount -o move /dev $n/dev || fail "move /dev"
 mkdir $n/dev/pts $n/dev/shm 2>/dev/null
 mount -t devpts -o nosuid,noexec,gid=5,mode=0620,ptmxmode=0666 devpts $n/dev/pts ||

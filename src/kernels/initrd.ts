@@ -100,6 +100,7 @@ async function skeleton(busyboxPath: string, init: string): Promise<CpioEntry[]>
 const applets = [
   "sh",
   "insmod",
+  "ln",
   "mkdir",
   "mount",
   "mv",

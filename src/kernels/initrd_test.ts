@@ -16,7 +16,7 @@ Deno.test("every program that a script calls is in the initrd", async () => {
     const path = `${directory}/initrd.img`;
     await writeMarkerInitrd(path, await fakeStaticProgram(`${directory}/busybox`));
     const archive = new TextDecoder("latin1").decode(await Deno.readFile(path));
-    const called = /\b(insmod|mkdir|mount|mv|readlink|reboot|sleep|switch_root|uname|usleep)\b/g;
+    const called = /\b(insmod|ln|mkdir|mount|mv|readlink|reboot|sleep|switch_root|uname|usleep)\b/g;
     for (const [name] of `${initScript}${markerScript}`.matchAll(called)) {
       assert.ok(archive.includes(`bin/${name}\0`), name);
     }
