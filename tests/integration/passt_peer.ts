@@ -24,8 +24,16 @@ export class PasstPeer {
     this.#reading = this.#read();
   }
 
+  /** Tries for a while: a socket is there a moment before somebody listens on it. */
   static async connect(socketPath: string): Promise<PasstPeer> {
-    return new PasstPeer(await Deno.connect({ transport: "unix", path: socketPath }));
+    for (let tries = 0;; tries++) {
+      try {
+        return new PasstPeer(await Deno.connect({ transport: "unix", path: socketPath }));
+      } catch (error) {
+        if (!(error instanceof Deno.errors.ConnectionRefused) || tries === 100) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   /** Asks for a connection to `address`:`port`; answers come through {@linkcode replies}. */

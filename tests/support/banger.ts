@@ -154,6 +154,8 @@ export class Banger {
 export async function withBanger(body: (banger: Banger) => Promise<void>): Promise<void> {
   const home = await Deno.makeTempDir({ prefix: "banger-e2e-" });
   const banger = new Banger(home);
+  // One that an interrupted run left may be another build.
+  await banger.run(["daemon", "stop", "--force"]);
   try {
     await body(banger);
   } finally {
