@@ -1,4 +1,5 @@
-import { RpcPeer, serverLimits } from "../transport/rpc_peer.ts";
+import type { ByteLink } from "../transport/byte_link.ts";
+import { type IncomingCall, RpcPeer, serverLimits } from "../transport/rpc_peer.ts";
 import type { ServerConnection } from "../transport/unix_server.ts";
 import type { JsonRpcError } from "../api/codec.ts";
 import type { CallContext, CloseReason, Connection } from "./call_context.ts";
@@ -26,14 +27,7 @@ export class ClientConnection implements Connection {
       ...serverLimits,
       encodeError: options.encodeError,
       onRequest: (method, params, call) =>
-        options.dispatch(method, params, {
-          get signal() {
-            return call.signal;
-          },
-          connection: this,
-          notify: (name, value) => peer.notify(name, value),
-          upgrade: (serve) => call.upgrade(serve),
-        }),
+        options.dispatch(method, params, new PeerCall(this, peer, call)),
     });
     connection.closed.then(() => this.#close());
   }
@@ -57,5 +51,30 @@ export class ClientConnection implements Connection {
 
   #reason(): CloseReason {
     return this.#isEnding() ? "shutdown" : "gone";
+  }
+}
+
+/** A call of a peer as handlers see it. */
+class PeerCall implements CallContext {
+  readonly connection: Connection;
+  readonly #peer: RpcPeer;
+  readonly #call: IncomingCall;
+
+  constructor(connection: Connection, peer: RpcPeer, call: IncomingCall) {
+    this.connection = connection;
+    this.#peer = peer;
+    this.#call = call;
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal;
+  }
+
+  notify(method: string, params: unknown): void {
+    this.#peer.notify(method, params);
+  }
+
+  upgrade(serve: (link: ByteLink) => Promise<void>): void {
+    this.#call.upgrade(serve);
   }
 }

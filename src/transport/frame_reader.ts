@@ -1,5 +1,3 @@
-import type { ByteLink } from "./byte_link.ts";
-
 /** A line was longer than allowed; the stream cannot be read on. */
 export class FrameTooLongError extends Error {
   override readonly name = "FrameTooLongError";
@@ -9,7 +7,6 @@ const newline = 0x0a;
 
 /** Splits a stream of bytes into lines. Memory is bounded by the longest line allowed. */
 export class FrameReader {
-  readonly #link: ByteLink;
   readonly #maxBytes: number;
   readonly #chunk = new Uint8Array(64 * 1024);
   /** What of `#chunk` is filled and not yet consumed. */
@@ -19,8 +16,7 @@ export class FrameReader {
   #pieces: Uint8Array[] = [];
   #piecesBytes = 0;
 
-  constructor(link: ByteLink, maxBytes: number) {
-    this.#link = link;
+  constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
@@ -31,17 +27,19 @@ export class FrameReader {
 
   /**
    * The next line without its end; only valid until the next call. `undefined` when it is not
-   * complete yet: call {@linkcode fill}.
+   * complete yet.
    *
    * @throws FrameTooLongError
    */
   next(): Uint8Array | undefined {
-    const at = this.#chunk.subarray(this.#from, this.#to).indexOf(newline);
-    const end = at === -1 ? this.#to : this.#from + at;
+    // What is behind `#to` is of earlier reads.
+    const at = this.#from < this.#to ? this.#chunk.indexOf(newline, this.#from) : -1;
+    const isWhole = at !== -1 && at < this.#to;
+    const end = isWhole ? at : this.#to;
     if (this.#piecesBytes + (end - this.#from) > this.#maxBytes) {
       throw new FrameTooLongError(`the line is longer than ${this.#maxBytes} bytes`);
     }
-    if (at === -1) {
+    if (!isWhole) {
       if (this.hasBuffered) this.#keep();
       return undefined;
     }
@@ -54,12 +52,15 @@ export class FrameReader {
     return line;
   }
 
-  /** Reads more from the link; false at its end. */
-  async fill(): Promise<boolean> {
-    const n = await this.#link.read(this.#chunk);
+  /** Where the next bytes are read to, once {@linkcode next} has given out all complete lines. */
+  get space(): Uint8Array {
+    return this.#chunk;
+  }
+
+  /** Takes over `length` bytes that were read to {@linkcode space}. */
+  took(length: number): void {
     this.#from = 0;
-    this.#to = n ?? 0;
-    return n !== null;
+    this.#to = length;
   }
 
   /** Everything that was read and not given out; the reader is empty afterwards. */

@@ -123,7 +123,7 @@ export class RpcPeer {
   constructor(link: ByteLink, options: RpcPeerOptions) {
     this.#link = link;
     this.#options = options;
-    this.#reader = new FrameReader(link, options.maxFrameBytes);
+    this.#reader = new FrameReader(options.maxFrameBytes);
     this.#queue = new SendQueue(link, () => this.close());
     this.closed = this.#readLoop();
   }
@@ -189,7 +189,10 @@ export class RpcPeer {
 
   async #readLoop(): Promise<void> {
     try {
-      while (!this.#upgraded && await this.#reader.fill()) {
+      while (!this.#upgraded) {
+        const length = await this.#link.read(this.#reader.space);
+        if (length === null) break;
+        this.#reader.took(length);
         if (this.#upgraded || this.#consume() === "stop") break;
         // A caller that does not take its answers gets no further ones.
         if (this.#queue.queuedBytes > 1024 * 1024) await this.#queue.flushed();
@@ -272,40 +275,40 @@ export class RpcPeer {
     }
     if (this.#incoming.size >= this.#options.maxInFlight) {
       const error = new BangerError("exhausted", `Cannot call "${method}": too many calls at once`);
-      this.#send({ jsonrpc: "2.0", id, error: this.#options.encodeError(error) });
-      return;
+      return this.#fail(id, error);
     }
     const call = new OpenCall();
+    let answer: unknown;
+    try {
+      answer = this.#options.onRequest(method, params, call);
+    } catch (error) {
+      return this.#fail(id, error);
+    }
+    // Most answers are there at once: what only others need would double the time of those.
+    if (!(answer instanceof Promise)) return this.#answer(id, answer, call);
     this.#incoming.set(id, call);
-    this.#answer(id, method, params, call);
+    answer.then(
+      (result) => {
+        this.#incoming.delete(id);
+        this.#answer(id, result, call);
+      },
+      (error) => {
+        this.#incoming.delete(id);
+        this.#fail(id, error);
+      },
+    );
   }
 
-  async #answer(
-    id: RpcId,
-    method: string,
-    params: unknown,
-    call: OpenCall,
-  ): Promise<void> {
-    let response: object;
-    let failed = false;
-    try {
-      const answer = this.#options.onRequest(method, params, call);
-      // A turn of the event queue for each answer that is there already would be felt.
-      const result = (answer instanceof Promise ? await answer : answer) ?? {};
-      if (result instanceof Serialised) {
-        this.#incoming.delete(id);
-        return this.#sendSerialised(id, result);
-      }
-      response = { jsonrpc: "2.0", id, result };
-    } catch (error) {
-      failed = true;
-      response = { jsonrpc: "2.0", id, error: this.#options.encodeError(error) };
-    }
-    this.#incoming.delete(id);
+  #answer(id: RpcId, result: unknown, { serve }: OpenCall): void {
     if (this.#ended) return;
-    const { serve } = call;
-    if (serve !== undefined && !failed) return await this.#handOver(response, serve);
-    this.#send(response);
+    if (result instanceof Serialised) return this.#sendSerialised(id, result);
+    const response = { jsonrpc: "2.0", id, result: result ?? {} };
+    if (serve === undefined) this.#send(response);
+    else this.#handOver(response, serve);
+  }
+
+  #fail(id: RpcId, error: unknown): void {
+    this.#send({ jsonrpc: "2.0", id, error: this.#options.encodeError(error) });
   }
 
   #sendSerialised(id: RpcId, { bytes }: Serialised<unknown>): void {

@@ -237,6 +237,21 @@ Deno.test("too many calls at once are refused, one id twice also", async () => {
   peer.close();
 });
 
+Deno.test("an id is free again once it is answered, and so is its place", async () => {
+  const [left, right] = memoryLinks();
+  server(right, (method) => {
+    if (method === "now") return {};
+    return method === "later" ? Promise.resolve({}) : Promise.reject(new Error("refused"));
+  }, { maxInFlight: 1 });
+  for (const method of ["now", "later", "fail", "now", "later", "fail"]) {
+    await left.write(encoder.encode(`{"jsonrpc":"2.0","id":1,"method":"${method}"}\n`));
+    const [answer] = await readLines(left, 1);
+    assert.equal("result" in answer!, method !== "fail", JSON.stringify(answer));
+    if (method === "fail") assert.match(JSON.stringify(answer), /refused/);
+  }
+  left.close();
+});
+
 Deno.test("a client learns why its frame was refused", async () => {
   const { client } = pair(() => Promise.resolve({}));
   const call = client.request("x", { text: "y".repeat(2 * 1024 * 1024) });

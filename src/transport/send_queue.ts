@@ -13,8 +13,11 @@ export class SendQueue {
   readonly #encoder = new TextEncoder();
   #frames: Uint8Array[] = [];
   #queuedBytes = 0;
-  #pump: Promise<void> | undefined;
+  /** What is being written; nothing is queued without. */
+  #writing: Uint8Array | undefined;
   #failed = false;
+  /** Told when nothing is queued any more. */
+  #waiting: (() => void)[] = [];
 
   constructor(link: ByteLink, onFailure: (error: unknown) => void) {
     this.#link = link;
@@ -38,7 +41,9 @@ export class SendQueue {
 
   /** Resolves when everything queued so far has been written, or never will be. */
   async flushed(): Promise<void> {
-    while (this.#pump !== undefined) await this.#pump;
+    if (this.#writing !== undefined) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
   }
 
   #push(frames: readonly Uint8Array[]): void {
@@ -47,24 +52,32 @@ export class SendQueue {
       this.#frames.push(frame);
       this.#queuedBytes += frame.length;
     }
-    this.#pump ??= this.#run();
+    if (this.#writing === undefined) this.#write();
   }
 
-  async #run(): Promise<void> {
-    try {
-      while (this.#frames.length > 0) {
-        const bytes = this.#takeSome();
-        await this.#link.write(bytes);
-        this.#queuedBytes -= bytes.length;
-      }
-    } catch (error) {
-      this.#failed = true;
-      this.#frames = [];
-      this.#queuedBytes = 0;
-      this.#onFailure(error);
-    } finally {
-      this.#pump = undefined;
-    }
+  #write(): void {
+    this.#writing = this.#takeSome();
+    this.#link.write(this.#writing).then(this.#onWritten, this.#onFailed);
+  }
+
+  readonly #onWritten = (): void => {
+    this.#queuedBytes -= this.#writing?.length ?? 0;
+    this.#writing = undefined;
+    if (this.#frames.length > 0) this.#write();
+    else this.#tellWaiting();
+  };
+
+  readonly #onFailed = (error: unknown): void => {
+    this.#failed = true;
+    this.#frames = [];
+    this.#writing = undefined;
+    this.#queuedBytes = 0;
+    this.#onFailure(error);
+    this.#tellWaiting();
+  };
+
+  #tellWaiting(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #takeSome(): Uint8Array {
