@@ -20,6 +20,24 @@ export interface MachineDeps {
   readonly missing: () => Promise<readonly Missing[]>;
 }
 
+/** CONFIG_HZ of Debian's kernels. */
+const debianHz = 250;
+
+/**
+ * What the kernel's delay loop is, so that no processor of the guest measures it: under emulation one that is
+ * held up at the wrong moment measures wrong, or for ever (kernel-parameters.txt, `lpj=`; it follows from the
+ * time stamp counter's rate). Only where the kernel's timer rate is known.
+ */
+function delayLoop(
+  kernel: KernelRecord,
+  accelerator: Accelerator,
+  tscKhz: number | null,
+): readonly string[] {
+  if (accelerator !== "tcg" || tscKhz === null) return [];
+  if (!kernel.source.startsWith("debian-archive:")) return [];
+  return [`lpj=${Math.floor((tscKhz * 1000) / debianHz)}`];
+}
+
 /** The VM's process. Boots the kernel; the guest is not ready yet when this step has started. */
 export function machineStep(deps: MachineDeps): StartStep {
   return {
@@ -42,7 +60,7 @@ export function machineStep(deps: MachineDeps): StartStep {
           memoryMib: vm.config.memoryMib,
           kernelPath: kernel.vmlinuxPath,
           initrdPath: facts.initrdPath,
-          commandLine: [],
+          commandLine: delayLoop(kernel, accelerator, deps.hostTscKhz),
           disks: facts.disks,
           network: facts.network === null
             ? null
