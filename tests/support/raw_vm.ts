@@ -118,7 +118,8 @@ function spec(
     vmId: id,
     kernelPath: files.kernel,
     initrdPath: files.initrd,
-    commandLine: [],
+    // As banger tells it to Debian's kernels (250 Hz).
+    commandLine: hostTscKhz === null ? [] : [`lpj=${Math.floor((hostTscKhz * 1000) / 250)}`],
     disks: [
       {
         serial: "banger-root",
