@@ -10,6 +10,7 @@ import { FrameRules } from "../vmm/netfilter/frame_rules.ts";
 import { FrameSieve } from "../vmm/netfilter/frame_sieve.ts";
 import { relay } from "../vmm/netfilter/relay.ts";
 import { guestNetwork } from "../vmm/passt/guest_network.ts";
+import { unreadySocket } from "../version/unready_socket.ts";
 import { assertClosed, assertSocketsOnly, giveUp } from "./permissions.ts";
 
 /** How long QEMU may take until it connects. */
@@ -69,7 +70,7 @@ function rulesFor(mac: string): FrameRules {
 async function connectBoth(
   { listenPath, passtPath }: FilterArguments,
 ): Promise<{ readonly qemu: Deno.UnixConn; readonly passt: Deno.UnixConn }> {
-  const listener = Deno.listen({ transport: "unix", path: listenPath });
+  const listener = listenAt(listenPath);
   const tooLate = setTimeout(() => listener.close(), acceptTimeoutMs);
   let qemu: Deno.UnixConn;
   try {
@@ -80,6 +81,17 @@ async function connectBoth(
   clearTimeout(tooLate);
   listener.close();
   return { qemu, passt: await connectSoon(passtPath) };
+}
+
+/**
+ * Listens at `path`. Between bind(2) and listen(2) a socket is there and refuses connections: it gets the
+ * name that QEMU knows only when it takes them.
+ */
+function listenAt(path: string): Deno.UnixListener {
+  const unready = unreadySocket(path);
+  const listener = Deno.listen({ transport: "unix", path: unready });
+  Deno.renameSync(unready, path);
+  return listener;
 }
 
 async function connectSoon(path: string): Promise<Deno.UnixConn> {

@@ -24,8 +24,8 @@ export interface PathsInput {
 /** Longest path of a Unix socket, in bytes: `sun_path` less its NUL (unix(7)). */
 export const maxSocketPathBytes = 107;
 
-/** The longest part of a socket's path below the runtime base: `/HASH8/VMID12/n`. */
-const longestSocketTail = 1 + 8 + 1 + 12 + 1 + 1;
+/** The longest part of a socket's path below the runtime base: `/HASH8/VMID12/n~` (see `unreadySocket`). */
+const longestSocketTail = 1 + 8 + 1 + 12 + 1 + 2;
 
 /** All paths of one owner. Two state directories (two HOMEs of one user) never share a socket. */
 export class Paths {

@@ -15,7 +15,7 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
   readonly gid?: number;
-  /** Bound on the run; it ends with SIGKILL and a `timeout` error. */
+  /** Bound on the run, in milliseconds; then SIGTERM, {@linkcode graceMs} later SIGKILL, and a `timeout` error. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   /** How much of stdout is kept, in bytes; more is an error. 16 MiB when left out. */
@@ -40,6 +40,11 @@ export const plainEnv: Readonly<Record<string, string>> = {
 
 const stderrKeptBytes = 8 * 1024;
 
+/** How long a program that is ended may take to tidy up before SIGKILL, in milliseconds. */
+const graceMs = 2_000;
+/** How long what it started may hold its output open once it has been ended, in milliseconds. */
+const drainMs = 500;
+
 /**
  * Runs `program` (an absolute path, or a name that the fixed PATH resolves) with `args` and waits.
  *
@@ -53,26 +58,39 @@ export async function run(
   options: RunOptions = {},
 ): Promise<RunResult> {
   options.signal?.throwIfAborted();
-  const stop = new AbortController();
-  const child = spawnChild(program, args, options, stop.signal);
+  const child = spawnChild(program, args, options);
   let reason: "timeout" | "cancelled" | "exhausted" | undefined;
-  const end = (why: typeof reason) => {
-    reason ??= why;
-    stop.abort();
+  let kill: ReturnType<typeof setTimeout> | undefined;
+  let drain: ReturnType<typeof setTimeout> | undefined;
+  let abandon = () => {};
+  const abandoned = new Promise<undefined>((resolve) => abandon = () => resolve(undefined));
+  const end = (why: NonNullable<typeof reason>) => {
+    if (reason !== undefined) return;
+    reason = why;
+    signalChild(child, "SIGTERM");
+    kill = setTimeout(() => signalChild(child, "SIGKILL"), graceMs);
+    void child.status.then(() => drain = setTimeout(abandon, drainMs));
   };
   const timer = options.timeoutMs === undefined
     ? undefined
     : setTimeout(() => end("timeout"), options.timeoutMs);
   const onAbort = () => end("cancelled");
   options.signal?.addEventListener("abort", onAbort, { once: true });
+  const left = new AbortController();
   try {
     const limit = options.maxStdoutBytes ?? 16 * 1024 * 1024;
-    const [stdout, stderr, status] = await Promise.all([
-      collect(child.stdout, limit, () => end("exhausted")),
-      collectTail(child.stderr),
+    const ended = Promise.all([
+      collect(child.stdout, limit, () => end("exhausted"), left.signal),
+      collectTail(child.stderr, left.signal),
       child.status,
-      feed(child, options.stdin),
+      feed(child, options.stdin, left.signal),
     ]);
+    const all = await Promise.race([ended, abandoned]);
+    if (all === undefined) {
+      ended.catch(() => {});
+      throw failure(program, args, reason ?? "timeout", "");
+    }
+    const [stdout, stderr, status] = all;
     if (reason !== undefined) throw failure(program, args, reason, stderr);
     const ok = options.okCodes ?? [0];
     if (!ok.includes(status.code)) {
@@ -81,7 +99,19 @@ export async function run(
     return { code: status.code, stdout, stderr };
   } finally {
     clearTimeout(timer);
+    clearTimeout(kill);
+    clearTimeout(drain);
+    signalChild(child, "SIGKILL");
+    left.abort();
     options.signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+function signalChild(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It has ended by itself meanwhile.
   }
 }
 
@@ -89,7 +119,6 @@ function spawnChild(
   program: string,
   args: readonly string[],
   options: RunOptions,
-  signal: AbortSignal,
 ): Deno.ChildProcess {
   try {
     return new Deno.Command(program, {
@@ -99,7 +128,6 @@ function spawnChild(
       stdin: options.stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
-      signal,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.uid === undefined ? {} : { uid: options.uid }),
       ...(options.gid === undefined ? {} : { gid: options.gid }),
@@ -121,7 +149,11 @@ export function spawnFailure(program: string, cause: unknown): BangerError {
   return new BangerError("internal", `Cannot run "${program}": ${why}`, { cause });
 }
 
-async function feed(child: Deno.ChildProcess, stdin: RunOptions["stdin"]): Promise<void> {
+async function feed(
+  child: Deno.ChildProcess,
+  stdin: RunOptions["stdin"],
+  left: AbortSignal,
+): Promise<void> {
   if (stdin === undefined) return;
   try {
     if (stdin instanceof Uint8Array) {
@@ -129,7 +161,7 @@ async function feed(child: Deno.ChildProcess, stdin: RunOptions["stdin"]): Promi
       await writer.write(stdin);
       await writer.close();
     } else {
-      await stdin.pipeTo(child.stdin);
+      await stdin.pipeTo(child.stdin, { signal: left });
     }
   } catch (cause) {
     // A program may end without reading all of its input; its exit code tells whether that is bad.
@@ -141,10 +173,11 @@ async function collect(
   stream: ReadableStream<Uint8Array>,
   limitBytes: number,
   onLimit: () => void,
+  left: AbortSignal,
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let total = 0;
-  for await (const chunk of stream) {
+  for await (const chunk of until(left, stream)) {
     total += chunk.length;
     if (total > limitBytes) onLimit();
     else chunks.push(chunk);
@@ -158,9 +191,32 @@ async function collect(
   return all;
 }
 
-async function collectTail(stream: ReadableStream<Uint8Array>): Promise<string> {
+/** The chunks of `stream`, which is let go of when nobody waits for them any more. */
+async function* until(
+  left: AbortSignal,
+  stream: ReadableStream<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const reader = stream.getReader();
+  const letGo = () => void reader.cancel().catch(() => {});
+  left.addEventListener("abort", letGo, { once: true });
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    left.removeEventListener("abort", letGo);
+    letGo();
+  }
+}
+
+async function collectTail(
+  stream: ReadableStream<Uint8Array>,
+  left: AbortSignal,
+): Promise<string> {
   let tail = new Uint8Array(0);
-  for await (const chunk of stream) {
+  for await (const chunk of until(left, stream)) {
     const joined = new Uint8Array(tail.length + chunk.length);
     joined.set(tail);
     joined.set(chunk, tail.length);

@@ -1,3 +1,4 @@
+import { unreadySocket } from "./unready_socket.ts";
 import { buildInfo } from "./build_info.ts";
 
 /** How the net filter's process is started; see `LocalProcesses`. */
@@ -32,6 +33,7 @@ export function netFilterProgram(): NetFilterProgram {
     env,
     argsFor: (args) => {
       const sockets = args.slice(0, 2);
+      const files = [...sockets, ...sockets.slice(0, 1).map(unreadySocket)];
       return [
         "run",
         ...["--no-config", "--no-lock", "--no-remote", "--no-npm", "--no-prompt"],
@@ -39,9 +41,9 @@ export function netFilterProgram(): NetFilterProgram {
         "--ext=js",
         // It holds next to nothing.
         "--v8-flags=--max-semi-space-size=1,--max-old-space-size=32,--optimize-for-size",
-        `--allow-read=${sockets.join(",")}`,
-        `--allow-write=${sockets.join(",")}`,
-        `--allow-net=${sockets.map((path) => `unix:${path}`).join(",")}`,
+        `--allow-read=${files.join(",")}`,
+        `--allow-write=${files.join(",")}`,
+        `--allow-net=${files.map((path) => `unix:${path}`).join(",")}`,
         "-",
         ...role,
         ...args,

@@ -10,6 +10,7 @@ import { BangerError } from "../../model/errors.ts";
 import type { MacAddress } from "../../net/mac_address.ts";
 import type { HostProcesses, ProcessExit, ProcessHandle } from "../../process/host_processes.ts";
 import { endProcess } from "../end_process.ts";
+import { unreadySocket } from "../../version/unready_socket.ts";
 import { removeSocket, throwIfCancelled, untilSocket } from "../socket_ready.ts";
 
 /** How long the filter may take until its socket is there. */
@@ -51,7 +52,7 @@ export async function startNetFilter(
 ): Promise<NetFilterHandle> {
   const { socketPath } = spec;
   throwIfCancelled("the net filter", signal);
-  await removeSocket(socketPath);
+  await removeSockets(socketPath);
   const process = await processes.launch({
     program: "net_filter",
     args: [socketPath, spec.passtSocketPath, spec.mac],
@@ -76,7 +77,12 @@ export async function stopNetFilter(
   filter: NetFilterHandle,
 ): Promise<void> {
   await endProcess(processes, filter.process, endLimits, null);
-  await removeSocket(filter.socketPath);
+  await removeSockets(filter.socketPath);
+}
+
+async function removeSockets(socketPath: string): Promise<void> {
+  await removeSocket(socketPath);
+  await removeSocket(unreadySocket(socketPath));
 }
 
 function refusal(exit: ProcessExit): BangerError {
