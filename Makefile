@@ -20,7 +20,9 @@ setup: ## Get Deno, the npm packages and the Debian packages
 build: setup ## Build build/bin/banger and build/bin/banger-agent
 	@flock .tools/build.lock $(DENO) run --allow-all scripts/build.ts
 
-test: build ## Run every test: the gate, then the built program, then virtual machines
+test: ## Run every test: the gate, then the built program, then virtual machines
+	@scripts/setup.sh --tests
+	@$(MAKE) build
 	@$(DENO) run --allow-all tests/run.ts
 
 lint: setup ## Check format, lint rules and types

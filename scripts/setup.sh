@@ -4,12 +4,17 @@
 # Everything but the Debian packages goes to .tools/, which git ignores. Safe to run twice at once;
 # takes milliseconds when there is nothing to do.
 #
-# usage: scripts/setup.sh [--no-packages]
+# usage: scripts/setup.sh [--no-packages | --tests]
+#
+#   --no-packages   leaves out the Debian packages
+#   --tests         also gets the Debian packages that only tests use, where that is possible: a test that
+#                   misses one says so and is skipped
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly packages=(qemu-system-x86 qemu-utils passt mmdebstrap uidmap openssh-client e2fsprogs
-  xz-utils zstd busybox-static patchelf umoci)
+  xz-utils zstd busybox-static patchelf)
+readonly test_packages=(shellcheck gpg gpg-agent skopeo umoci gcc libc6-dev flex bison bc)
 readonly tools=$PWD/.tools
 # Deno looks for its bundler here; the version in the name must be the one in package-lock.json.
 readonly bundler=$tools/deno-dir/dl/esbuild-0.25.5/esbuild-linux-x64
@@ -22,20 +27,20 @@ fail() {
   exit 1
 }
 
-# Prints the Debian packages that are not installed, on one line.
+# Prints those of the Debian packages $* that are not installed, on one line.
 missing_packages() {
-  command -v dpkg-query >/dev/null ||
-    fail 'this is not a Debian system' "install by hand: ${packages[*]}"
+  command -v dpkg-query >/dev/null || fail 'this is not a Debian system' "install by hand: $*"
   # shellcheck disable=SC2016 # the format is dpkg's own
-  dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null |
-    awk -v want="${packages[*]}" '
+  dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+    awk -v want="$*" '
       $2 == "installed" { have[$1] = 1 }
       END { n = split(want, name, " "); for (i = 1; i <= n; i++) if (!(name[i] in have)) printf "%s ", name[i] }'
 }
 
+# Installs the Debian packages $*.
 install_packages() {
   local missing=() as_root=()
-  read -r -a missing <<<"$(missing_packages || true)"
+  read -r -a missing <<<"$(missing_packages "$@" || true)"
   ((${#missing[@]} > 0)) || return 0
   if ((EUID != 0)); then
     if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
@@ -87,14 +92,17 @@ install_dependencies() {
     fail 'deno cannot install the locked packages:' "$(tail -n 15 "$tools/install.log")"
 }
 
-wants_packages=yes
-[[ ${1:-} != --no-packages ]] || wants_packages=no
+case ${1:-} in
+  '' | --no-packages | --tests) ;;
+  *) fail "there is no option \"$1\"" 'usage: scripts/setup.sh [--no-packages | --tests]' ;;
+esac
 
 mkdir -p "$tools"
 exec 9>"$tools/setup.lock"
 flock -w 900 9 || fail 'another setup still runs after 15 minutes'
 
-[[ $wants_packages == no ]] || install_packages
+[[ ${1:-} == --no-packages ]] || install_packages "${packages[@]}"
+[[ ${1:-} != --tests ]] || (install_packages "${test_packages[@]}") || true
 
 wanted=$(cat "${inputs[@]}" | sha256sum)
 done_before=$(cat "$tools/setup.done" 2>/dev/null || true)

@@ -115,7 +115,8 @@ const programs: readonly Program[] = [
   },
 ];
 
-const timeoutMs = 5_000;
+/** Programs in a script language take seconds on a slow machine. */
+const timeoutMs = 20_000;
 
 /** Looks for every program and asks for its version. */
 export async function checkPrograms(
@@ -143,7 +144,8 @@ async function checkProgram(program: Program, signal: AbortSignal): Promise<Chec
   try {
     const { stdout, stderr } = await run(path, program.versionArgs, { timeoutMs, signal });
     const words = (new TextDecoder().decode(stdout).trim() || stderr.trim()).split("\n")[0] ?? "";
-    return { id, status: "ok", found: `${path}: ${words.slice(0, 100)}`, neededFor, fix: null };
+    const found = words === "" ? path : `${path}: ${words.slice(0, 100)}`;
+    return { id, status: "ok", found, neededFor, fix: null };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return { id, status: missing, found: `${path} does not run: ${why}`, neededFor, fix };

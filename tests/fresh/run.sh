@@ -29,9 +29,10 @@ fi
 root=$work/root
 mkdir "$root"
 tar -xf "$base" -C "$root"
-# What belongs to the machine's network and not to its packages: name servers, certificate
+# What belongs to the machine's network and not to its packages: host names, name servers, certificate
 # authorities and npm's and apt's own settings.
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 [ ! -e "$HOME/.npmrc" ] || cp "$HOME/.npmrc" "$root/root/.npmrc"
 for file in /etc/apt/apt.conf.d/*proxy*; do
