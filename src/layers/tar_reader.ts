@@ -114,7 +114,11 @@ export class TarReader {
   end(): void {
     const isBetween = this.#state === "collect" && this.#collectedBytes === 0 &&
       this.#name === undefined;
-    if (!isBetween && this.#state !== "done") throw this.#refuse("is cut off", "IMAGE_DAMAGED");
+    // umoci leaves the padding of the last entry out, and others read such layers.
+    const isPadding = this.#state === "skip" && this.#left < tarBlockBytes;
+    if (!isBetween && !isPadding && this.#state !== "done") {
+      throw this.#refuse("is cut off", "IMAGE_DAMAGED");
+    }
   }
 
   readonly #refuse: Refuse = (rule: string, code: RefusalCode) =>

@@ -50,6 +50,17 @@ function refused(tar: Uint8Array, words: RegExp, limits: Partial<LayerLimits> = 
 
 const binary = Uint8Array.from([0, 10, 61, 255, 0xc3, 0x28]);
 
+Deno.test("the padding of the last entry may be missing, or a part of it", () => {
+  const whole = joined([entryBytes({ name: "a" }), entryBytes({ name: "b", content: "six by" })]);
+  for (const end of [1024 + 6, 1024 + 7, 1536]) {
+    assert.deepEqual(read(whole.subarray(0, end), 100).map(({ content }) => content), [
+      "",
+      "six by",
+    ]);
+  }
+  refused(whole.subarray(0, 1024 + 5), /entry "b" is cut off/);
+});
+
 Deno.test("chunks may end anywhere", () => {
   const tar = joined([
     entryBytes({ name: "n".repeat(150), content: "x".repeat(600), xattrs: { "user.b": binary } }),
