@@ -53,6 +53,9 @@ const registryCredentials = v.variant("kind", [
   v.strictObject({ kind: v.literal("registry_token"), domain, token: secret }),
 ]);
 
+/** An offer of `image.offer`: nobody else can guess it. */
+const offer = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
+
 /** Methods on images. Pull of what is already here succeeds at once unless `refresh`. */
 export const imageMethods = {
   "image.list": method(nothing, v.object({ images: v.array(imageView) })),
@@ -68,6 +71,25 @@ export const imageMethods = {
       name: v.nullable(nameOf("image")),
       refresh: v.boolean(),
       credentials: v.nullable(registryCredentials),
+    }),
+    begun,
+  ),
+  /**
+   * Upgrades the connection: the client serves the bytes of one image of the user's files over it
+   * (`oci/bytes_messages.ts`), for the pull that names the offer. The daemon itself opens no path
+   * that a client names.
+   */
+  "image.offer": method(nothing, v.object({ offer, upgraded: v.literal("banger-mux/1") })),
+  /**
+   * An image of the user's files, `oci:DIR` or `docker-archive:FILE` with an absolute path, which is
+   * only a name here. `name` `null` takes the one that follows from the source.
+   */
+  "image.pull_local": method(
+    v.strictObject({
+      source: v.pipe(v.string(), v.maxLength(8192)),
+      offer,
+      name: v.nullable(nameOf("image")),
+      refresh: v.boolean(),
     }),
     begun,
   ),

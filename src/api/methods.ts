@@ -16,6 +16,9 @@ export const methods = {
 /** Name of a method. */
 export type MethodName = keyof typeof methods;
 
+/** Methods that turn their connection into raw bytes. */
+export type UpgradingMethod = "vm.exec" | "image.offer";
+
 /** What a client passes. */
 export type ParamsOf<M extends MethodName> = v.InferInput<(typeof methods)[M]["params"]>;
 

@@ -1,4 +1,4 @@
-import type { MethodName, ParamsOf, ResultOf } from "../api/methods.ts";
+import type { MethodName, ParamsOf, ResultOf, UpgradingMethod } from "../api/methods.ts";
 import type { OperationView } from "../api/operation.ts";
 import type { StageEvent } from "../model/stages.ts";
 import type { ByteLink } from "../wire/link.ts";
@@ -18,7 +18,11 @@ export interface DaemonPort {
     signal?: AbortSignal,
   ): Promise<OperationView>;
   /** Turns this connection into a byte link; nothing else can be called on it afterwards. */
-  upgrade(params: ParamsOf<"vm.exec">, signal?: AbortSignal): Promise<ByteLink>;
+  upgrade<M extends UpgradingMethod>(
+    method: M,
+    params: ParamsOf<M>,
+    signal?: AbortSignal,
+  ): Promise<{ readonly result: ResultOf<M>; readonly link: ByteLink }>;
   close(): void;
 }
 

@@ -38,8 +38,8 @@ export async function beginRegistryPull(
 }
 
 /**
- * The name here of the image that a new VM was asked to boot: an image of a registry is pulled when it is
- * not here.
+ * The name here of the image that a new VM was asked to boot: an image of a registry or of the user's files
+ * is pulled when it is not here.
  *
  * @param word what the user gave; `null` is the default image
  */
@@ -54,6 +54,13 @@ export async function imageHere(
   const meant = parseImageWord(word);
   if ("name" in meant) return meant.name;
   const options = { name: null, refresh: false };
+  if ("local" in meant) {
+    const { withLocalPull } = await import("./local_image.ts");
+    return await withLocalPull(context, client, meant.local, options, async (begin) => {
+      const { operationId } = await begin(signal);
+      return imageOf((await followOperation(client, operationId, onEvent, signal)).result);
+    });
+  }
   const { operationId } = await beginRegistryPull(
     context,
     client,

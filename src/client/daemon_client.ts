@@ -1,5 +1,5 @@
 import type { DaemonVersion } from "../api/daemon.ts";
-import type { MethodName, ParamsOf, ResultOf } from "../api/methods.ts";
+import type { MethodName, ParamsOf, ResultOf, UpgradingMethod } from "../api/methods.ts";
 import type { OperationView } from "../api/operation.ts";
 import { BangerError, isBangerError, reasonOf } from "../model/errors.ts";
 import type { StageEvent } from "../model/stages.ts";
@@ -86,17 +86,18 @@ export class DaemonClient implements Disposable {
   }
 
   /**
-   * Calls `vm.exec`, which turns this connection into raw bytes; nothing else can be called on it
+   * Calls a method that turns this connection into raw bytes; nothing else can be called on it
    * afterwards.
    *
    * @throws BangerError as {@linkcode call}; the connection goes on when the daemon refuses
    */
-  async upgrade(params: ParamsOf<"vm.exec">, signal?: AbortSignal): Promise<ByteLink> {
-    const { result, link } = await understood(
-      this.#peer.requestUpgrade("vm.exec", params, signal),
-    );
-    await this.#checked("vm.exec", result);
-    return link;
+  async upgrade<M extends UpgradingMethod>(
+    method: M,
+    params: ParamsOf<M>,
+    signal?: AbortSignal,
+  ): Promise<{ readonly result: ResultOf<M>; readonly link: ByteLink }> {
+    const { result, link } = await understood(this.#peer.requestUpgrade(method, params, signal));
+    return { result: await this.#checked(method, result), link };
   }
 
   /** Ends the connection. Leases that hang on it end, too. */

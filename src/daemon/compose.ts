@@ -58,6 +58,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     arch,
     now: deps.nowMs,
     newUuid: () => crypto.randomUUID(),
+    randomHex,
     mirror: (suite) => findMirror({ suite, configured: config.catalog.debianMirror ?? undefined }),
     keyring,
     proxyEnv: deps.proxyEnv,

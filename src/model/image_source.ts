@@ -13,6 +13,9 @@ export type ImageSource =
     readonly reference: ImageReference | null;
   };
 
+/** An image that the user has in files. */
+export type LocalImageSource = Exclude<ImageSource, { readonly kind: "registry" }>;
+
 const layoutPrefix = "oci:";
 const archivePrefix = "docker-archive:";
 const maxPathLength = 4096;
@@ -54,6 +57,14 @@ export function imageSourceText(source: ImageSource): string {
       }`;
     }
   }
+}
+
+/** The same source with a path that is absolute; `cwd` is what a relative one starts from. */
+export function absoluteSource(source: LocalImageSource, cwd: string): LocalImageSource {
+  const path = source.path.startsWith("/") ? source.path : `${cwd}/${source.path}`;
+  // `..` stays: behind a symbolic link it means another directory than the words say.
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  return { ...source, path: `/${parts.join("/")}` };
 }
 
 function splitPath(text: string, prefix: string): { path: string; rest: string | null } {

@@ -153,6 +153,18 @@ export class BlobStore {
     return { removed, bytes };
   }
 
+  /** Removes blobs, finished or not, but for those in `keep` and what is held. */
+  async drop(blobs: readonly Digest[], keep: ReadonlySet<Digest>): Promise<void> {
+    for (const digest of blobs) {
+      if (keep.has(digest) || this.#holds.has(digest)) continue;
+      for (const path of [this.path(digest), this.partPath(digest)]) {
+        await Deno.remove(path).catch((error) => {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        });
+      }
+    }
+  }
+
   async #open(digest: Digest): Promise<Deno.FsFile> {
     try {
       return await Deno.open(this.path(digest), { read: true });

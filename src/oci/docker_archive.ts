@@ -1,18 +1,14 @@
 import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { type Digest, isDigest } from "../model/digest.ts";
-import {
-  type ImageReference,
-  imageReferenceText,
-  parseImageReference,
-} from "../model/image_reference.ts";
+import { type ImageReference, imageReferenceText } from "../model/image_reference.ts";
 import { parseImageConfig } from "./image_config.ts";
-import type { BlobStream, Descriptor, ImageOrigin, RawManifest } from "./image_origin.ts";
+import type { BlobStream, Descriptor, LocalOrigin, RawManifest } from "./image_origin.ts";
 import { imageLimits } from "./limits.ts";
 import type { LocalBytes } from "./local_bytes.ts";
 import { ociTypes } from "./media_types.ts";
 import { pullError, type PullSubject, quoted } from "./oci_error.ts";
-import { openOciLayout } from "./oci_layout.ts";
+import { inFull, openOciLayout } from "./oci_layout.ts";
 import { parseJson } from "./parse_json.ts";
 import { joined } from "./read_bounded.ts";
 import { digestOf } from "./resolve_image.ts";
@@ -26,6 +22,7 @@ export interface ArchiveOptions {
   readonly signal: AbortSignal;
 }
 
+const oneOf = "docker-archive:FILE:NAME:TAG";
 const archiveHint = "Check that docker save, or podman save, has written all of it";
 const maxListed = 12;
 const memberName = v.pipe(v.string(), v.minLength(1), v.maxLength(1024));
@@ -51,7 +48,7 @@ type ArchiveEntry = v.InferOutput<typeof manifestSchema>[number];
 export async function openDockerArchive(
   files: LocalBytes,
   options: ArchiveOptions,
-): Promise<ImageOrigin> {
+): Promise<LocalOrigin> {
   const { label, reference, signal } = options;
   const subject = { label, hint: archiveHint };
   const members = await tarMembers(files, subject, signal);
@@ -63,14 +60,15 @@ export async function openDockerArchive(
       code: "BAD_ARCHIVE",
     });
   }
-  return openOciLayout(members, { label, tag: reference?.tag ?? null });
+  const tags = reference === null ? null : [imageReferenceText(reference), reference.tag ?? ""];
+  return openOciLayout(members, { label, tags, oneOf });
 }
 
 async function archivedImage(
   members: LocalBytes,
   subject: PullSubject,
   { reference, signal }: ArchiveOptions,
-): Promise<ImageOrigin> {
+): Promise<LocalOrigin> {
   const bytes = await whole(members, "manifest.json", imageLimits.manifestBytes, subject, signal);
   const images = parseJson(bytes, manifestSchema, subject, "its manifest.json");
   const image = choose(images, reference, subject);
@@ -93,39 +91,42 @@ async function archivedImage(
     layers,
   };
   const manifestBytes = new TextEncoder().encode(JSON.stringify(manifest));
-  return new ArchivedImage(members, subject, { places, manifestBytes });
+  const tags = image.RepoTags ?? [];
+  return new ArchivedImage(members, subject, { places, manifestBytes, tags });
 }
 
-class ArchivedImage implements ImageOrigin {
+interface Archived {
+  readonly places: ReadonlyMap<Digest, string>;
+  readonly manifestBytes: Uint8Array;
+  readonly tags: readonly string[];
+}
+
+class ArchivedImage implements LocalOrigin {
+  readonly isLocal = true;
   readonly label: string;
   readonly hint: string;
   readonly pinned = null;
   readonly #members: LocalBytes;
-  readonly #places: ReadonlyMap<Digest, string>;
-  readonly #manifestBytes: Uint8Array;
+  readonly #image: Archived;
 
-  constructor(
-    members: LocalBytes,
-    { label, hint }: PullSubject,
-    { places, manifestBytes }: {
-      readonly places: ReadonlyMap<Digest, string>;
-      readonly manifestBytes: Uint8Array;
-    },
-  ) {
+  constructor(members: LocalBytes, { label, hint }: PullSubject, image: Archived) {
     this.label = label;
     this.hint = hint;
     this.#members = members;
-    this.#places = places;
-    this.#manifestBytes = manifestBytes;
+    this.#image = image;
+  }
+
+  names(): Promise<readonly string[]> {
+    return Promise.resolve(this.#image.tags);
   }
 
   manifest(): Promise<RawManifest> {
-    const bytes = this.#manifestBytes;
+    const bytes = this.#image.manifestBytes;
     return Promise.resolve({ bytes, mediaType: ociTypes.manifest, said: null });
   }
 
   blob(descriptor: Descriptor, offset: number, signal: AbortSignal): Promise<BlobStream> {
-    const name = this.#places.get(descriptor.digest);
+    const name = this.#image.places.get(descriptor.digest);
     if (name === undefined) {
       throw pullError(this, "not_found", `its archive has no ${descriptor.digest}`);
     }
@@ -145,7 +146,7 @@ function choose(
   const listed = tags.slice(0, maxListed).map(quoted).join(", ") || "without names";
   if (reference === null) {
     throw pullError(subject, "conflict", `it has ${images.length} images: ${listed}`, {
-      hint: "Name one of them behind the file, as docker-archive:FILE:NAME:TAG",
+      hint: `Name one of them, as ${oneOf}`,
       code: "SEVERAL_IMAGES",
     });
   }
@@ -155,16 +156,9 @@ function choose(
   );
   if (chosen !== undefined) return chosen;
   throw pullError(subject, "not_found", `it has no ${quoted(wanted)}; it has ${listed}`, {
+    hint: `Name one of them, as ${oneOf}, or none when there is only one`,
     code: "NOT_IN_ARCHIVE",
   });
-}
-
-function inFull(name: string): string | undefined {
-  try {
-    return imageReferenceText(parseImageReference(name));
-  } catch {
-    return undefined;
-  }
 }
 
 /**

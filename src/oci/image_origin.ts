@@ -48,6 +48,8 @@ export interface ImageOrigin {
   readonly hint: string;
   /** The digest that the user asked for; what {@linkcode manifest} answers must have it. */
   readonly pinned: Digest | null;
+  /** Whether it is in the user's own files, where another try brings the same. */
+  readonly isLocal?: boolean;
   /** The manifest or index that the name stands for, or the one with `digest`. Tries again by itself. */
   manifest(digest: Digest | null, signal: AbortSignal): Promise<RawManifest>;
   /**
@@ -56,4 +58,11 @@ export interface ImageOrigin {
    * @throws also TransientError, from here or within the chunks, where another try may go on
    */
   blob(descriptor: Descriptor, offset: number, signal: AbortSignal): Promise<BlobStream>;
+}
+
+/** An image in the user's own files. */
+export interface LocalOrigin extends ImageOrigin {
+  readonly isLocal: true;
+  /** What the files call it, in no particular form. */
+  names(signal: AbortSignal): Promise<readonly string[]>;
 }

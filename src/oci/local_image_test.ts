@@ -9,7 +9,7 @@ import { BangerError } from "../model/errors.ts";
 import { parseImageReference } from "../model/image_reference.ts";
 import { openDockerArchive } from "./docker_archive.ts";
 import { archiveFile, layoutDirectory } from "./host/host_files.ts";
-import type { Descriptor, ImageOrigin } from "./image_origin.ts";
+import type { Descriptor, ImageOrigin, LocalOrigin } from "./image_origin.ts";
 import type { LocalBytes } from "./local_bytes.ts";
 import { openOciLayout } from "./oci_layout.ts";
 import { resolveImage } from "./resolve_image.ts";
@@ -35,7 +35,10 @@ async function contentOf(origin: ImageOrigin, blob: Descriptor): Promise<Uint8Ar
 }
 
 const layoutIn = (dir: string, tag: string | null = null) =>
-  openOciLayout(layoutDirectory(dir), { label: `oci:${dir}`, tag });
+  openOciLayout(layoutDirectory(dir), {
+    label: `oci:${dir}`,
+    tags: tag === null ? null : [tag],
+  });
 
 Deno.test("a layout's image is resolved and its layers come verified", async () => {
   await inDir(async (dir) => {
@@ -166,7 +169,7 @@ async function withArchive(
   });
 }
 
-async function open(files: LocalBytes, label: string, name?: string): Promise<ImageOrigin> {
+async function open(files: LocalBytes, label: string, name?: string): Promise<LocalOrigin> {
   const reference = name === undefined ? null : parseImageReference(name);
   return await openDockerArchive(files, { label, reference, signal });
 }
@@ -196,10 +199,26 @@ Deno.test("an archive of docker save is read in place, old form and OCI in a tar
       const image = await resolveImage(await open(files, label, "x:v2"), { platform, signal });
       assert.equal(image.layerBytes, two.length);
       const several = await open(files, label);
+      assert.deepEqual(await (await open(files, label, "x:v1")).names(signal), ["v1"]);
       const resolving = resolveImage(several, { platform, signal });
       await assert.rejects(() => resolving, refused("conflict", /several images/));
     },
   );
+});
+
+Deno.test("a name in a layout is found in full, however it is written there", async () => {
+  for (const written of ["app:1", "docker.io/library/app:1", "library/app:1"]) {
+    const layout = [...layoutOf({ [written]: [one], "other:1": [two] })];
+    const tar = tarOf(layout.map(([name, content]) => ({ name, content })));
+    await withArchive(tar, async (files, label) => {
+      const image = await resolveImage(await open(files, label, "app:1"), { platform, signal });
+      assert.equal(image.layerBytes, one.length, written);
+      await assert.rejects(
+        async () => await resolveImage(await open(files, label, "app:2"), { platform, signal }),
+        refused("not_found", /it has no "docker\.io\/library\/app:2": it has/),
+      );
+    });
+  }
 });
 
 Deno.test("compressed layers in an archive have their own digests", async () => {

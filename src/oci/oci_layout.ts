@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type Digest, digestParts } from "../model/digest.ts";
-import type { BlobStream, Descriptor, ImageOrigin, RawManifest } from "./image_origin.ts";
+import { imageReferenceText, parseImageReference } from "../model/image_reference.ts";
+import type { BlobStream, Descriptor, LocalOrigin, RawManifest } from "./image_origin.ts";
 import { imageLimits } from "./limits.ts";
 import type { LocalBytes } from "./local_bytes.ts";
 import { type IndexEntry, parseManifest } from "./manifest.ts";
@@ -13,7 +14,10 @@ import { joined } from "./read_bounded.ts";
 export interface LayoutOptions {
   /** The source as the user wrote it. */
   readonly label: string;
-  readonly tag: string | null;
+  /** What it may be called in there, the best first; `null` when there is only one. */
+  readonly tags: readonly string[] | null;
+  /** How the user names one of several images. */
+  readonly oneOf?: string;
 }
 
 /** The annotations that carry an image's tag or name. */
@@ -23,21 +27,26 @@ const maxMarkerBytes = 4096;
 const maxListed = 12;
 
 /** An image in a directory, or in an archive, of the form of the OCI image layout. */
-export function openOciLayout(files: LocalBytes, options: LayoutOptions): ImageOrigin {
+export function openOciLayout(files: LocalBytes, options: LayoutOptions): LocalOrigin {
   return new OciLayout(files, options);
 }
 
-class OciLayout implements ImageOrigin {
+class OciLayout implements LocalOrigin {
+  readonly isLocal = true;
   readonly label: string;
   readonly hint = "Check that it is a whole OCI image layout: skopeo inspect says what is in it";
   readonly pinned = null;
   readonly #files: LocalBytes;
-  readonly #tag: string | null;
+  readonly #options: LayoutOptions;
 
-  constructor(files: LocalBytes, { label, tag }: LayoutOptions) {
-    this.label = label;
+  constructor(files: LocalBytes, options: LayoutOptions) {
+    this.label = options.label;
     this.#files = files;
-    this.#tag = tag;
+    this.#options = options;
+  }
+
+  async names(signal: AbortSignal): Promise<readonly string[]> {
+    return (await this.#chosen(signal)).flatMap(tagsOf);
   }
 
   async manifest(digest: Digest | null, signal: AbortSignal): Promise<RawManifest> {
@@ -46,13 +55,7 @@ class OciLayout implements ImageOrigin {
       const bytes = await this.#whole(blobName(digest), imageLimits.manifestBytes, signal);
       return { bytes, ...none };
     }
-    const marker = await this.#whole("oci-layout", maxMarkerBytes, signal);
-    parseJson(marker, markerSchema, this, "its oci-layout file");
-    const bytes = await this.#whole("index.json", imageLimits.manifestBytes, signal);
-    const raw = { bytes, mediaType: ociTypes.index, said: null };
-    const parsed = parseManifest(raw, this, "its index.json");
-    const entries = parsed.kind === "index" ? parsed.entries : [];
-    const chosen = chooseTag(entries, this.#tag, this);
+    const chosen = await this.#chosen(signal);
     return { ...none, mediaType: ociTypes.index, bytes: indexOf(chosen) };
   }
 
@@ -65,6 +68,15 @@ class OciLayout implements ImageOrigin {
     }
     const range = { offset, length: descriptor.size - offset };
     return { offset, chunks: this.#files.read(name, range, signal) };
+  }
+
+  async #chosen(signal: AbortSignal): Promise<readonly IndexEntry[]> {
+    const marker = await this.#whole("oci-layout", maxMarkerBytes, signal);
+    parseJson(marker, markerSchema, this, "its oci-layout file");
+    const bytes = await this.#whole("index.json", imageLimits.manifestBytes, signal);
+    const raw = { bytes, mediaType: ociTypes.index, said: null };
+    const parsed = parseManifest(raw, this, "its index.json");
+    return choose(parsed.kind === "index" ? parsed.entries : [], this.#options, this);
   }
 
   async #whole(name: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
@@ -103,27 +115,44 @@ function tagsOf({ annotations }: IndexEntry): string[] {
 }
 
 /** The entries of one image: all that have the tag, or all when they do not differ in it. */
-function chooseTag(
+function choose(
   entries: readonly IndexEntry[],
-  tag: string | null,
+  { tags, oneOf = "oci:DIR:TAG" }: LayoutOptions,
   subject: PullSubject,
 ): readonly IndexEntry[] {
   const names = [...new Set(entries.flatMap(tagsOf))];
   const listed = names.slice(0, maxListed).map(quoted).join(", ");
-  if (tag === null) {
+  if (entries.length === 0) {
+    throw pullError(subject, "not_found", "it has no image", { code: "NOT_IN_LAYOUT" });
+  }
+  if (tags === null) {
     const first = new Set(entries.map((entry) => tagsOf(entry)[0]));
     if (first.size <= 1) return entries;
     throw pullError(subject, "conflict", `it has several images: ${listed}`, {
-      hint: "Name one of them behind the directory, as oci:DIR:TAG",
+      hint: `Name one of them, as ${oneOf}`,
       code: "SEVERAL_IMAGES",
     });
   }
-  const chosen = entries.filter((entry) => tagsOf(entry).includes(tag));
-  if (chosen.length > 0) return chosen;
+  for (const wanted of tags) {
+    const chosen = entries.filter((entry) =>
+      tagsOf(entry).some((tag) => tag === wanted || inFull(tag) === wanted)
+    );
+    if (chosen.length > 0) return chosen;
+  }
   const has = names.length === 0 ? "its images have no tags" : `it has ${listed}`;
-  throw pullError(subject, "not_found", `it has no ${quoted(tag)}: ${has}`, {
+  throw pullError(subject, "not_found", `it has no ${quoted(tags[0] ?? "")}: ${has}`, {
+    hint: `Name one of them, as ${oneOf}, or none when there is only one`,
     code: "NOT_IN_LAYOUT",
   });
+}
+
+/** A name in full, as {@linkcode imageReferenceText} writes it; `undefined` for what is none. */
+export function inFull(name: string): string | undefined {
+  try {
+    return imageReferenceText(parseImageReference(name));
+  } catch {
+    return undefined;
+  }
 }
 
 function indexOf(entries: readonly IndexEntry[]): Uint8Array {

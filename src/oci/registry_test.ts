@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { blobAnswer, FakeRegistry, imageIn, noise } from "../../tests/support/fake_registry.ts";
 import { account, PullFixture, refused } from "../../tests/support/pull_fixture.ts";
 import { parseImageReference } from "../model/image_reference.ts";
-import { openLayer } from "./open_layer.ts";
 import { openRegistry } from "./registry.ts";
 import { RegistryTransport } from "./registry_transport.ts";
 
@@ -348,26 +347,4 @@ Deno.test("another registry's credentials are a defect", async () => {
   await using pull = new PullFixture();
   const credentials = { domain: "other.example", ...account };
   assert.throws(() => pull.origin({ credentials }), /the credentials are for "other\.example"/);
-});
-
-Deno.test("a layer is read from the store, or verified while it comes from elsewhere", async () => {
-  await using pull = new PullFixture();
-  const { layers: [first] } = imageIn(pull.registry, layers);
-  const origin = pull.origin();
-  const { layers: [layer] } = await pull.resolve(origin);
-  assert.ok(layer !== undefined && first !== undefined);
-  const { signal } = pull.stop;
-  const read = async () => {
-    const chunks = openLayer(origin, layer, { store: pull.store, signal });
-    const copies = await Array.fromAsync(chunks, (chunk) => chunk.slice());
-    return new Uint8Array(await new Blob(copies).arrayBuffer());
-  };
-  assert.deepEqual(await read(), first.bytes);
-  await pull.pull(origin);
-  const before = pull.registry.seen.length;
-  assert.deepEqual(await read(), first.bytes);
-  assert.equal(pull.registry.seen.length, before);
-  await Deno.remove(pull.store.path(layer.digest));
-  pull.registry.misbehave = () => new Response(first.bytes.slice().reverse());
-  await assert.rejects(read, refused("untrusted", /another digest/));
 });

@@ -64,7 +64,7 @@ export async function* streamBlob(
   throw pullError(origin, "untrusted", `what came for ${descriptor.digest} has another digest`, {
     code: "DIGEST_MISMATCH",
     detail: `expected ${descriptor.digest}\ngot      ${algorithm}:${got}`,
-    hint: "The registry or something on the way damages it: try again, or use another registry",
+    hint: damagedHint(origin),
   });
 }
 
@@ -72,6 +72,12 @@ export async function* streamBlob(
 export function wrongSize(origin: ImageOrigin, { digest, size }: Descriptor, got: string) {
   return pullError(origin, "untrusted", `${digest} has ${got} bytes, ${size} were expected`, {
     code: "SIZE_MISMATCH",
-    hint: "The registry or something on the way damages it: try again, or use another registry",
+    hint: damagedHint(origin),
   });
+}
+
+function damagedHint({ hint, isLocal }: ImageOrigin): string {
+  return isLocal === true
+    ? hint
+    : "The registry or something on the way damages it: try again, or use another registry";
 }

@@ -32,7 +32,9 @@ export async function tarMembers(
   signal: AbortSignal,
 ): Promise<LocalBytes> {
   const size = await files.size(archiveName, signal);
-  if (size === undefined) throw pullError(subject, "not_found", "there is no such file");
+  if (size === undefined) {
+    throw pullError(subject, "not_found", "there is no such file", { hint: "Check its path" });
+  }
   const reader = new SeekingReader(files, size, signal);
   await checkNotCompressed(reader, subject);
   const members = new Map<string, Member>();

@@ -148,7 +148,7 @@ registryTest("what skopeo writes as layouts and archives is the same image", asy
   await host.skopeo("copy", from, `oci:${host.dir}/copy:1`);
   const layout = openOciLayout(layoutDirectory(`${host.dir}/copy`), {
     label: "oci:copy",
-    tag: "1",
+    tags: ["1"],
   });
   const image = await host.pull(layout);
   for (

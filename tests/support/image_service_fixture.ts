@@ -75,6 +75,7 @@ export async function imageServiceDeps(
     arch: "x86_64",
     now: () => 1,
     newUuid: () => crypto.randomUUID(),
+    randomHex: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)).toHex(),
     mirror: () => Promise.resolve("http://mirror.test/debian"),
     keyring: "/keyring.gpg",
     proxyEnv: {},
@@ -88,6 +89,8 @@ export async function imageServiceDeps(
     },
     registry: {
       with: () => Promise.reject(new Error("no registry is at hand")),
+      withLocal: () => Promise.reject(new Error("no files are at hand")),
+      drop: () => Promise.resolve(),
       collect: () => Promise.resolve(),
     },
     kernelSource: {

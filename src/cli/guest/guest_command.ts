@@ -40,10 +40,11 @@ export class GuestCommand {
     stdin: boolean,
     signal?: AbortSignal,
   ): Promise<GuestCommand> {
-    const link = await client.upgrade({ ...params, stdin }, signal).catch((error) => {
-      client.close();
-      throw error;
-    });
+    const { link } = await client.upgrade("vm.exec", { ...params, stdin }, signal)
+      .catch((error) => {
+        client.close();
+        throw error;
+      });
     const mux = new Mux(link, { side: "starter" });
     const over = runMux(link, mux);
     const { argv, cwd, env, user } = params;

@@ -4,7 +4,7 @@
  * The "guest" is this host: its commands are real processes, with `/root` moved to a temporary
  * directory. Must not be imported by anything but tests.
  */
-import type { MethodName, ParamsOf, ResultOf } from "../../api/methods.ts";
+import type { MethodName, ParamsOf, ResultOf, UpgradingMethod } from "../../api/methods.ts";
 import type { OperationView } from "../../api/operation.ts";
 import type { VmView } from "../../api/vm.ts";
 import { BangerError } from "../../model/errors.ts";
@@ -75,9 +75,10 @@ export class FakeDaemon {
         if (view === undefined) throw new BangerError("not_found", "no such operation");
         return view;
       },
-      upgrade: (params) => {
-        this.calls.push({ method: "vm.exec", params });
-        return Promise.resolve(this.#guestLink());
+      upgrade: <M extends UpgradingMethod>(method: M, params: ParamsOf<M>) => {
+        this.calls.push({ method, params });
+        const result = { upgraded: "banger-mux/1" } as ResultOf<M>;
+        return Promise.resolve({ result, link: this.#guestLink() });
       },
       close: () => {},
     };

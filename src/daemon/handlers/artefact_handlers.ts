@@ -1,4 +1,6 @@
 import { imageReferenceText, parseImageReference } from "../../model/image_reference.ts";
+import { BangerError } from "../../model/errors.ts";
+import { imageSourceText, parseImageSource } from "../../model/image_source.ts";
 import type { ImageService } from "../../services/image/image_service.ts";
 import type { Operations } from "../../services/operation/operations.ts";
 import type { ServiceHandlers } from "../handler_table.ts";
@@ -37,6 +39,28 @@ export function artefactHandlers(
               reporter,
               signal,
             );
+            return { image: service.showImage(pulled.name) };
+          },
+        ),
+      };
+    },
+    "image.offer": (_params, context) => {
+      const { id, serve, drop } = service.offer();
+      context.connection.onClose(drop);
+      context.upgrade(serve);
+      return { offer: id, upgraded: "banger-mux/1" };
+    },
+    "image.pull_local": ({ source: text, offer, name, refresh }) => {
+      const source = parseImageSource(text);
+      if (source.kind === "registry" || !source.path.startsWith("/")) {
+        throw new BangerError("invalid", `Cannot pull "${text}": it is no absolute path`);
+      }
+      return {
+        operationId: operations.begin(
+          { method: "image.pull", subject: imageSourceText(source) },
+          async (reporter, signal) => {
+            const options = { name, refresh };
+            const pulled = await service.pullLocalImage(source, offer, options, reporter, signal);
             return { image: service.showImage(pulled.name) };
           },
         ),

@@ -1,9 +1,10 @@
 /**
  * The half of `src/oci` that runs with the user's rights, in the CLI: looks up credentials in the
  * user's Docker config, and reads the local images that the user names. The daemon gets the result
- * with the request.
+ * with the request, or asks for bytes over a connection of its own.
  *
- * Imports only `model`, rank 1 and the interfaces of `src/oci`; must not import the registry client.
+ * Imports only `model`, rank 1, the error codec and the interfaces of `src/oci`; must not import the
+ * registry client.
  */
 import { BangerError } from "../../model/errors.ts";
 import { archiveName, isLayoutName, type LocalBytes } from "../local_bytes.ts";
@@ -15,7 +16,7 @@ const readBytes = 1024 ** 2;
  * under them: what is a symbolic link, a FIFO or a device in there is refused.
  */
 export function layoutDirectory(dir: string): LocalBytes {
-  return new HostFiles((name) => isLayoutName(name) ? `${dir}/${name}` : undefined, false);
+  return new HostFiles((name) => isLayoutName(name) ? `${dir}/${name}` : undefined, false, dir);
 }
 
 /** The one file of an archive, named by the user: it may be a symbolic link. */
@@ -26,10 +27,13 @@ export function archiveFile(path: string): LocalBytes {
 class HostFiles implements LocalBytes {
   readonly #pathOf: (name: string) => string | undefined;
   readonly #follow: boolean;
+  readonly #dir: string | undefined;
 
-  constructor(pathOf: (name: string) => string | undefined, follow: boolean) {
+  /** Without `dir`, a file that is missing is all that can be missing. */
+  constructor(pathOf: (name: string) => string | undefined, follow: boolean, dir?: string) {
     this.#pathOf = pathOf;
     this.#follow = follow;
+    this.#dir = dir;
   }
 
   async size(name: string, signal: AbortSignal): Promise<number | undefined> {
@@ -38,6 +42,7 @@ class HostFiles implements LocalBytes {
       return (await this.#stat(this.#path(name))).size;
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+        await this.#checkDir();
         return undefined;
       }
       throw unreadable(this.#path(name), error);
@@ -69,6 +74,15 @@ class HostFiles implements LocalBytes {
       signal.throwIfAborted();
       throw unreadable(path, error);
     }
+  }
+
+  async #checkDir(): Promise<void> {
+    if (this.#dir === undefined) return;
+    const info = await Deno.stat(this.#dir).catch(() => undefined);
+    if (info?.isDirectory === true) return;
+    throw new BangerError("not_found", `Cannot read "${this.#dir}": there is no such directory`, {
+      hint: "Give the path of an OCI image layout, as oci:DIR",
+    });
   }
 
   async #stat(path: string): Promise<Deno.FileInfo> {

@@ -9,9 +9,11 @@
 import type { BuildOptions, BuiltImage } from "../../images/debian_image.ts";
 import type { ImageRecord, ImageRun, KernelRecord } from "../../model/artefacts.ts";
 import type { ImageReference } from "../../model/image_reference.ts";
+import type { LocalImageSource } from "../../model/image_source.ts";
 import type { RegistryCredentials } from "../../model/registry_credentials.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
+import type { LocalBytes } from "../../oci/local_bytes.ts";
 import type { Paths } from "../../paths/paths.ts";
 import type { Locks } from "../../sync/locks.ts";
 
@@ -91,6 +93,8 @@ export interface ResolvedRegistryImage {
   readonly digest: string;
   readonly run: ImageRun;
   readonly blobs: readonly string[];
+  /** Those of its layers. */
+  readonly layers: readonly string[];
   /** Brings the layers and writes `rootfs.ext4` into the staging directory. */
   unpack(context: Omit<SourceContext, "mirror">): Promise<{
     readonly file: string;
@@ -99,7 +103,14 @@ export interface ResolvedRegistryImage {
   }>;
 }
 
-/** Where images of registries come from. */
+/** An image of the user's files, and what reads them. */
+export interface LocalImage {
+  /** Its path is a name only: nothing here opens it. */
+  readonly source: LocalImageSource;
+  readonly bytes: LocalBytes;
+}
+
+/** Where images of layers come from. */
 export interface RegistrySource {
   /** Calls `body` with what the registry has; its blobs are kept until `body` has ended. */
   with<T>(
@@ -107,6 +118,17 @@ export interface RegistrySource {
     signal: AbortSignal,
     body: (resolved: ResolvedRegistryImage) => Promise<T>,
   ): Promise<T>;
+  /**
+   * The same for an image of the user's files, with what they call it. Its layers are in the store
+   * while they are unpacked; see {@linkcode drop}.
+   */
+  withLocal<T>(
+    image: LocalImage,
+    signal: AbortSignal,
+    body: (resolved: ResolvedRegistryImage, names: readonly string[]) => Promise<T>,
+  ): Promise<T>;
+  /** Removes these blobs, finished or not, but for those in `keep` and what a pull needs now. */
+  drop(blobs: readonly string[], keep: ReadonlySet<string>): Promise<void>;
   /** Removes the blobs that are not in `keep`, and that no pull needs now. */
   collect(keep: ReadonlySet<string>): Promise<void>;
 }
@@ -125,6 +147,8 @@ export interface ImageServiceDeps {
   readonly arch: "x86_64" | "aarch64";
   readonly now: () => number;
   readonly newUuid: () => string;
+  /** So many bytes of the system's generator. */
+  readonly randomHex: (bytes: number) => string;
   /** Address of the Debian archive that has `suite`. @throws BangerError `precondition` */
   readonly mirror: (suite: string) => Promise<string>;
   /** Path of the Debian archive's keyring. */

@@ -1,5 +1,6 @@
 import type { ImageView, KernelView } from "../../api/artefacts.ts";
 import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
+import { imageSourceText, type LocalImageSource } from "../../model/image_source.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
 import { ensureBootSet, findBootSet, type WholeBootSet } from "./boot_sets.ts";
@@ -10,6 +11,9 @@ import type { ImageServiceDeps, RegistryImage } from "./contract.ts";
 import { deleteImage, deleteKernel } from "./delete.ts";
 import { ensureKit } from "./ensure_kit.ts";
 import { ensureImage, ensureKernel } from "./ensure.ts";
+import { type Offer, Offers } from "./offers.ts";
+import { findImageFrom } from "./publish_oci.ts";
+import { pullLocalImage } from "./pull_local.ts";
 import { SharedPulls } from "./shared_pulls.ts";
 import { tidy } from "./tidy.ts";
 import { listImages, listKernels, showImage, showKernel } from "./views.ts";
@@ -27,8 +31,10 @@ export interface ImageServiceParts extends ImageServiceDeps {
  */
 export class ImageService {
   readonly #parts: ImageServiceParts;
+  readonly #offers: Offers;
 
   constructor(deps: ImageServiceDeps) {
+    this.#offers = new Offers(deps.randomHex);
     this.#parts = {
       ...deps,
       imagePulls: new SharedPulls(),
@@ -61,6 +67,28 @@ export class ImageService {
       return present;
     }
     return await pullRegistryImage(this.#parts, image, options.name, reporter, signal);
+  }
+
+  /** Makes an {@linkcode Offer} of a client, for {@linkcode pullLocalImage}. */
+  offer(): Offer {
+    return this.#offers.make();
+  }
+
+  /** See {@linkcode pullLocalImage}; one that is here is not read again unless `refresh`. */
+  async pullLocalImage(
+    source: LocalImageSource,
+    offer: string,
+    options: { readonly name: string | null; readonly refresh: boolean },
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<ImageRecord> {
+    const asked = imageSourceText(source);
+    const present = findImageFrom(this.#parts, { name: options.name, source: asked, asked });
+    if (present !== undefined && !options.refresh && await isFile(present.rootfsPath)) {
+      return present;
+    }
+    const bytes = await this.#offers.take(offer);
+    return await pullLocalImage(this.#parts, { source, bytes }, options.name, reporter, signal);
   }
 
   /** See {@linkcode pullKernel}. */

@@ -44,7 +44,7 @@ const neededPerLayerByte = 3;
 /** How long a download that broke off can be gone on with. */
 const partsForMs = 7 * 24 * 3600 * 1000;
 
-/** Images of registries. All code for them is loaded by the first pull. */
+/** Images of registries, and of the user's files. All code for them is loaded by the first pull. */
 export function registryImages(options: RegistryImagesOptions): RegistrySource {
   let tools: Promise<Tools> | undefined;
   const load = () => tools ??= loadTools(options);
@@ -59,6 +59,26 @@ export function registryImages(options: RegistryImagesOptions): RegistrySource {
       const platform = platformOf(options.arch);
       const resolved = await resolveImage(origin, { platform, signal, store, hold });
       return await body(describe(resolved, { origin, store, fetcher, hold }));
+    },
+    withLocal: async (image, signal, body) => {
+      const { store, fetcher } = await load();
+      const { openLocalImage } = await import("./open_local_image.ts");
+      const { platformOf } = await import("../../oci/platform.ts");
+      const { resolveImage } = await import("../../oci/resolve_image.ts");
+      const origin = await openLocalImage(image, signal);
+      using hold = store.hold();
+      // Without the store: only what is unpacked is brought into it.
+      const resolved = await resolveImage(origin, {
+        platform: platformOf(options.arch),
+        signal,
+        hold,
+      });
+      const described = { ...describe(resolved, { origin, store, fetcher, hold }), blobs: [] };
+      return await body(described, await origin.names(signal));
+    },
+    drop: async (blobs, keep) => {
+      const { store } = await load();
+      await store.drop(blobs as readonly Digest[], keep as ReadonlySet<Digest>);
     },
     collect: async (keep) => {
       // Without a pull ever there is nothing to collect, and no code to load.
@@ -89,6 +109,7 @@ function describe(image: ResolvedImage, from: Origin): ResolvedRegistryImage {
     digest: image.digest,
     run: runOf(image.config),
     blobs: [...image.blobs],
+    layers: image.layers.map(({ digest }) => digest),
     unpack: async ({ stagingDir, reporter, signal }) => {
       const needed = neededPerLayerByte * image.layerBytes;
       await checkSpace(`pull image "${from.origin.label}"`, stagingDir, needed, signal);
