@@ -1,11 +1,21 @@
 import * as v from "valibot";
 import { begun, count, method, nameOf, nothing } from "./schema.ts";
 
+/** How what came from a catalog was published; `null` for what did not. */
+const publication = v.nullable(v.object({
+  bundle: v.string(),
+  signer: v.string(),
+  madeAtMs: count,
+}));
+
 /** An image as clients see it. */
 export const imageView = v.object({
   name: v.string(),
   digest: v.string(),
   source: v.string(),
+  /** Why from there and not from the source before it. */
+  sourceReason: v.nullable(v.string()),
+  publication,
   arch: v.string(),
   kernel: v.string(),
   virtualBytes: count,
@@ -33,7 +43,12 @@ export const kernelView = v.object({
   name: v.string(),
   digest: v.string(),
   version: v.string(),
+  /** As it was published. */
+  format: v.string(),
+  commandLine: v.array(v.string()),
   source: v.string(),
+  sourceReason: v.nullable(v.string()),
+  publication,
   arch: v.string(),
   diskBytes: count,
   createdAtMs: count,

@@ -60,7 +60,10 @@ export function machineStep(deps: MachineDeps): StartStep {
           memoryMib: vm.config.memoryMib,
           kernelPath: kernel.vmlinuxPath,
           initrdPath: facts.initrdPath,
-          commandLine: delayLoop(kernel, accelerator, deps.hostTscKhz),
+          commandLine: [
+            ...delayLoop(kernel, accelerator, deps.hostTscKhz),
+            ...kernel.commandLine,
+          ],
           disks: facts.disks,
           network: facts.network === null
             ? null

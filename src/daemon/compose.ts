@@ -10,6 +10,7 @@ import { reasonOf } from "../model/errors.ts";
 import type { VmId } from "../model/ids.ts";
 import { silentReporter } from "../model/stages.ts";
 import { LoopbackPorts } from "../net/loopback_port.ts";
+import { catalogBundles } from "../services/image/catalog_bundles.ts";
 import { debianKernels } from "../services/image/debian_kernels.ts";
 import { debianKits } from "../services/image/debian_kits.ts";
 import { registryImages } from "../services/image/registry_images.ts";
@@ -48,6 +49,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     await ensureSshKey(config.sshKeyPath ?? paths.sshKey, "banger", stop);
 
   const debianSource = { arch, keyring, downloadsDir: paths.downloadsDir, now: deps.nowMs };
+  const kernelSource = debianKernels(debianSource);
   const images = new ImageService({
     images: store.images,
     kernels: store.kernels,
@@ -69,7 +71,13 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       arch,
       now: deps.nowMs,
     }),
-    kernelSource: debianKernels(debianSource),
+    catalog: catalogBundles({
+      settings: config.catalog,
+      now: deps.nowMs,
+      monotonicMs: deps.monotonicMs,
+      revision: () => kernelSource.revision(),
+    }),
+    kernelSource,
     kitSource: debianKits(debianSource, runtimeAssets),
   });
 

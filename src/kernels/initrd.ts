@@ -31,8 +31,8 @@ const vsockDeviceId = "0x0013";
 export interface InitrdSources {
   /** A statically linked busybox of the guest's architecture. */
   readonly busyboxPath: string;
-  /** A `/lib/modules/VERSION` directory. */
-  readonly modulesDir: string;
+  /** A `/lib/modules/VERSION` directory; `null` for a kernel that has all drivers built in. */
+  readonly modulesDir: string | null;
 }
 
 /** What was written. */
@@ -50,25 +50,37 @@ export interface WrittenInitrd {
  * module tree lacks what is needed
  */
 export async function writeInitrd(path: string, sources: InitrdSources): Promise<WrittenInitrd> {
-  const tree = await ModuleTree.open(sources.modulesDir);
+  const { busyboxPath, modulesDir } = sources;
+  const tree = modulesDir === null ? null : await ModuleTree.open(modulesDir);
+  const entries = await skeleton(busyboxPath, initScript);
+  entries.push({ type: "directory", path: "modules" });
+  const { names: modules, order } = tree === null
+    ? { names: [], order: "" }
+    : await addModules(tree, entries);
+  const content = new TextEncoder().encode(order);
+  entries.push({ type: "file", path: "modules/order", content });
+  const archive = cpioArchive(entries);
+  await Deno.writeFile(path, archive);
+  return { bytes: archive.length, modules };
+}
+
+/** Adds the modules to the entries; answers their names and the lines of `/modules/order`. */
+async function addModules(
+  tree: ModuleTree,
+  entries: CpioEntry[],
+): Promise<{ readonly names: readonly string[]; readonly order: string }> {
   const needed = await tree.loadOrder(neededModules);
   const all = await tree.loadOrder(
     [...neededModules, ...optionalModules],
     new Set(optionalModules),
   );
-  const entries = await skeleton(sources.busyboxPath, initScript);
-  entries.push({ type: "directory", path: "modules" });
   const lines: string[] = [];
   for (const file of all) {
     const content = withoutSignature(await Deno.readFile(`${tree.root}/${file.path}`));
     entries.push({ type: "file", path: `modules/${file.name}.ko`, content });
     lines.push(needed.includes(file) ? `${file.name}.ko\n` : `${file.name}.ko ${vsockDeviceId}\n`);
   }
-  const order = new TextEncoder().encode(lines.join(""));
-  entries.push({ type: "file", path: "modules/order", content: order });
-  const archive = cpioArchive(entries);
-  await Deno.writeFile(path, archive);
-  return { bytes: archive.length, modules: all.map((file) => file.name) };
+  return { names: all.map((file) => file.name), order: lines.join("") };
 }
 
 /**

@@ -10,13 +10,30 @@ export interface ImageRun {
   readonly cmd: readonly string[];
 }
 
+/** How what came from a catalog was published. */
+export interface Publication {
+  /** `sha256:…` of the bundle's file. */
+  readonly bundle: string;
+  /** Fingerprint of the primary key that has signed it, in upper-case hexadecimal. */
+  readonly signer: string;
+  /** When the bundle was made, in milliseconds since the epoch: an older one never replaces it. */
+  readonly madeAtMs: number;
+}
+
 /** An image as the store holds it: immutable once published. */
 export interface ImageRecord {
   readonly name: string;
   /** `sha256:…` over the recipe and the contents' sources; names the directory. */
   readonly digest: string;
-  /** Where it came from, such as `debian-archive:bookworm` or `registry:HOST/REPOSITORY:TAG`. */
+  /**
+   * Where it came from, such as `debian-archive:bookworm`, `catalog:ADDRESS` or
+   * `registry:HOST/REPOSITORY:TAG`.
+   */
   readonly source: string;
+  /** Why from there and not from the source before it; `null` when there was nothing to choose. */
+  readonly sourceReason: string | null;
+  /** `null` unless it came from a catalog. */
+  readonly publication: Publication | null;
   readonly arch: "x86_64" | "aarch64";
   /** Kernel that a VM of this image boots unless told otherwise. */
   readonly kernel: string;
@@ -34,13 +51,26 @@ export interface ImageRecord {
   readonly blobs: readonly string[];
 }
 
+/** Forms in which kernels are published; all are booted uncompressed. */
+export const kernelFormats = ["vmlinux", "bzImage", "Image"] as const;
+
+/** One of {@linkcode kernelFormats}. */
+export type KernelFormat = typeof kernelFormats[number];
+
 /** A kernel with what it needs to boot. */
 export interface KernelRecord {
   readonly name: string;
   readonly digest: string;
   /** `uname -r` of it. */
   readonly version: string;
+  /** As it was published. */
+  readonly format: KernelFormat;
+  /** Words that it needs on its command line besides banger's own. */
+  readonly commandLine: readonly string[];
+  /** As an image's. */
   readonly source: string;
+  readonly sourceReason: string | null;
+  readonly publication: Publication | null;
   readonly arch: "x86_64" | "aarch64";
   readonly createdAtMs: number;
   readonly diskBytes: number;

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { ImageRecord, ImageRun } from "../model/artefacts.ts";
+import type { ImageRecord, ImageRun, Publication } from "../model/artefacts.ts";
 import { ArtefactRows } from "./artefact_rows.ts";
-import { integer, jsonOrNull, oneOf, type Row, text, toJson } from "./row.ts";
+import { integer, jsonOrNull, oneOf, type Row, text, textOrNull, toJson } from "./row.ts";
 
 /** The images' rows. */
 export class Images extends ArtefactRows<ImageRecord> {
@@ -13,6 +13,8 @@ export class Images extends ArtefactRows<ImageRecord> {
 function toColumns(image: ImageRecord) {
   return {
     source: image.source,
+    source_reason: image.sourceReason,
+    publication: toJson(image.publication),
     arch: image.arch,
     kernel: image.kernel,
     virtual_bytes: image.virtualBytes,
@@ -30,6 +32,8 @@ function fromRow(row: Row): ImageRecord {
     name: text(row, "name"),
     digest: text(row, "digest"),
     source: text(row, "source"),
+    sourceReason: textOrNull(row, "source_reason"),
+    publication: jsonOrNull<Publication>(row, "publication"),
     arch: oneOf(row, "arch", ["x86_64", "aarch64"]),
     kernel: text(row, "kernel"),
     virtualBytes: integer(row, "virtual_bytes"),

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { KernelRecord } from "../model/artefacts.ts";
+import { kernelFormats, type KernelRecord, type Publication } from "../model/artefacts.ts";
 import { ArtefactRows } from "./artefact_rows.ts";
-import { integer, oneOf, type Row, text, textOrNull } from "./row.ts";
+import { integer, jsonOrNull, oneOf, type Row, text, textOrNull, toJson } from "./row.ts";
 
 /** The kernels' rows. */
 export class Kernels extends ArtefactRows<KernelRecord> {
@@ -13,7 +13,11 @@ export class Kernels extends ArtefactRows<KernelRecord> {
 function toColumns(kernel: KernelRecord) {
   return {
     version: kernel.version,
+    format: kernel.format,
+    command_line: toJson(kernel.commandLine),
     source: kernel.source,
+    source_reason: kernel.sourceReason,
+    publication: toJson(kernel.publication),
     arch: kernel.arch,
     disk_bytes: kernel.diskBytes,
     created_at_ms: kernel.createdAtMs,
@@ -29,7 +33,11 @@ function fromRow(row: Row): KernelRecord {
     name: text(row, "name"),
     digest: text(row, "digest"),
     version: text(row, "version"),
+    format: oneOf(row, "format", kernelFormats),
+    commandLine: jsonOrNull<string[]>(row, "command_line") ?? [],
     source: text(row, "source"),
+    sourceReason: textOrNull(row, "source_reason"),
+    publication: jsonOrNull<Publication>(row, "publication"),
     arch: oneOf(row, "arch", ["x86_64", "aarch64"]),
     createdAtMs: integer(row, "created_at_ms"),
     diskBytes: integer(row, "disk_bytes"),

@@ -83,4 +83,17 @@ export const migrations: readonly Migration[] = [
       ALTER TABLE images ADD COLUMN blobs TEXT NOT NULL DEFAULT '[]';
     `,
   },
+  {
+    version: 3,
+    summary: "images and kernels of a catalog: why from there, who published them, and how",
+    sql: `
+      ALTER TABLE images ADD COLUMN source_reason TEXT;
+      ALTER TABLE images ADD COLUMN publication TEXT;
+      ALTER TABLE kernels ADD COLUMN source_reason TEXT;
+      ALTER TABLE kernels ADD COLUMN publication TEXT;
+      ALTER TABLE kernels ADD COLUMN format TEXT NOT NULL DEFAULT 'bzImage';
+      ALTER TABLE kernels ADD COLUMN command_line TEXT NOT NULL DEFAULT '[]';
+      UPDATE kernels SET format = 'Image' WHERE arch = 'aarch64';
+    `,
+  },
 ];

@@ -1,4 +1,5 @@
-import type { ImageRecord, KernelRecord } from "../../src/model/artefacts.ts";
+import type { CatalogEntry, CatalogKind } from "../../src/catalog/catalog.ts";
+import type { ImageRecord, KernelRecord, Publication } from "../../src/model/artefacts.ts";
 import type { StageReporter } from "../../src/model/stages.ts";
 import { ensurePrivateDir } from "../../src/paths/ensure_dir.ts";
 import { Paths } from "../../src/paths/paths.ts";
@@ -52,6 +53,25 @@ export function recordingReporter(): StageReporter & { readonly events: string[]
   };
 }
 
+/** An entry of a catalog on loopback. */
+export function catalogEntryFixture(kind: CatalogKind, name: string): CatalogEntry {
+  return {
+    ...{ kind, name, arch: "x86_64" },
+    url: `http://127.0.0.1:1/${name}.bundle`,
+    sha256: "b".repeat(64),
+    size: 1,
+    signatureUrl: `http://127.0.0.1:1/${name}.bundle.asc`,
+    signer: "A".repeat(40),
+  };
+}
+
+/** How what came from a catalog was published. */
+export const publicationFixture: Publication = {
+  bundle: `sha256:${"b".repeat(64)}`,
+  signer: "A".repeat(40),
+  madeAtMs: 1_767_225_600_000,
+};
+
 /** A service's dependencies over a fresh directory, whose sources make small files at once. */
 export async function imageServiceDeps(
   overrides: Partial<ImageServiceDeps> = {},
@@ -92,6 +112,12 @@ export async function imageServiceDeps(
       withLocal: () => Promise.reject(new Error("no files are at hand")),
       drop: () => Promise.resolve(),
       collect: () => Promise.resolve(),
+    },
+    catalog: {
+      source: "catalog:built-in",
+      load: () => Promise.resolve({ source: "the built-in catalog", entries: [] }),
+      pull: () => Promise.reject(new Error("no bundle is at hand")),
+      refit: () => Promise.reject(new Error("no kernel of a catalog is here")),
     },
     kernelSource: {
       names: { "debian-6.1-cloud": { suite: "bookworm" } },

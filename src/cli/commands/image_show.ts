@@ -1,6 +1,7 @@
 import { checkName } from "../../model/names.ts";
 import { defineCommand, flag } from "../command.ts";
 import { bytesText, momentText } from "../render/amounts.ts";
+import { publicationFields, sourceText } from "../render/artefact_source.ts";
 import { jsonText } from "../render/json_text.ts";
 import { fields } from "../render/table.ts";
 import { withDaemon } from "../with_daemon.ts";
@@ -24,7 +25,8 @@ export const imageShow = defineCommand({
       options.json ? jsonText({ image }) : fields([
         ["Name", image.name],
         ["Digest", image.digest],
-        ["Source", image.source],
+        ["Source", sourceText(image)],
+        ...publicationFields(image),
         ["Architecture", image.arch],
         ["Kernel", image.kernel],
         ["Size", `${bytesText(image.virtualBytes)} (${bytesText(image.diskBytes)} on the host)`],

@@ -21,14 +21,15 @@ export const kernelList = defineCommand({
     const rows = kernels.map((kernel) => [
       kernel.name,
       kernel.version,
+      kernel.format,
       bytesText(kernel.diskBytes),
       kernel.arch,
       String(kernel.usedBy.length),
       ageText(nowMs - kernel.createdAtMs),
       kernel.source,
     ]);
-    const header = ["NAME", "VERSION", "SIZE", "ARCH", "VMS", "AGE", "SOURCE"];
-    const align = ["left", "left", "right", "left", "right", "right", "left"] as const;
+    const header = ["NAME", "VERSION", "FORMAT", "SIZE", "ARCH", "VMS", "AGE", "SOURCE"];
+    const align = ["left", "left", "left", "right", "left", "right", "right", "left"] as const;
     context.out.write(table(header, rows, align));
     return 0;
   },

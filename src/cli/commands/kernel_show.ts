@@ -1,6 +1,7 @@
 import { checkName } from "../../model/names.ts";
 import { defineCommand, flag } from "../command.ts";
 import { bytesText, momentText } from "../render/amounts.ts";
+import { publicationFields, sourceText } from "../render/artefact_source.ts";
 import { jsonText } from "../render/json_text.ts";
 import { fields } from "../render/table.ts";
 import { withDaemon } from "../with_daemon.ts";
@@ -24,8 +25,13 @@ export const kernelShow = defineCommand({
       options.json ? jsonText({ kernel }) : fields([
         ["Name", kernel.name],
         ["Version", kernel.version],
+        ["Format", kernel.format],
         ["Digest", kernel.digest],
-        ["Source", kernel.source],
+        ["Source", sourceText(kernel)],
+        ...publicationFields(kernel),
+        ...(kernel.commandLine.length === 0
+          ? []
+          : [["Command line", kernel.commandLine.join(" ")] as const]),
         ["Architecture", kernel.arch],
         ["Size", bytesText(kernel.diskBytes)],
         ["Created", momentText(kernel.createdAtMs)],

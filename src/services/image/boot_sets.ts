@@ -3,9 +3,11 @@ import { BangerError } from "../../model/errors.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
 import { imageRecipes } from "./catalog.ts";
-import { ensureImage, ensureKernel } from "./ensure.ts";
+import { chooseSource } from "./choose_source.ts";
+import { ensureImage, ensureKernel, ensureKernelOf } from "./ensure.ts";
 import { ensureKit } from "./ensure_kit.ts";
 import type { ImageServiceParts } from "./image_service.ts";
+import { wantedImage } from "./pull.ts";
 
 /** Everything that a VM boots from. */
 export interface WholeBootSet {
@@ -28,8 +30,6 @@ export async function ensureBootSet(
   reporter: StageReporter,
   signal: AbortSignal,
 ): Promise<WholeBootSet> {
-  const kernelName = kernel ?? parts.images.find(image)?.kernel ??
-    (Object.hasOwn(imageRecipes, image) ? imageRecipes[image]?.kernel : undefined);
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   const watched = async <T>(pull: Promise<T>) => {
@@ -41,17 +41,28 @@ export async function ensureBootSet(
     }
   };
   const imagePull = watched(ensureImage(parts, image, reporter, either));
-  const kernelPull = watched(
-    kernelName === undefined
-      ? imagePull.then((it) => ensureKernel(parts, it.kernel, reporter, either))
-      : ensureKernel(parts, kernelName, reporter, either),
-  );
+  const kernelPull = watched((async () => {
+    const early = kernel ?? await earlyKernel(parts, image, either);
+    if (early !== null) return await ensureKernel(parts, early, reporter, either);
+    return await ensureKernelOf(parts, await imagePull, reporter, either);
+  })());
   const kitPull = watched(ensureKit(parts, reporter, either));
   // All have ended, and cleaned up, before the answer.
   await Promise.allSettled([imagePull, kernelPull, kitPull]);
   signal.throwIfAborted();
   if (failed.signal.aborted) throw failed.signal.reason;
   return { image: await imagePull, kernel: await kernelPull, kitPath: await kitPull };
+}
+
+/** The kernel that an image from the Debian archive will need; `null` when the image brings its own. */
+async function earlyKernel(
+  parts: ImageServiceParts,
+  image: string,
+  signal: AbortSignal,
+): Promise<string | null> {
+  if (parts.images.find(image) !== undefined) return null;
+  const choice = await chooseSource(parts, wantedImage(image), signal);
+  return choice.from === "debian" ? imageRecipes[image]!.kernel : null;
 }
 
 /**

@@ -6,8 +6,15 @@
  * Declares what it needs from others in this file; must not import another service, the daemon or a
  * capability.
  */
+import type { Catalog, CatalogEntry } from "../../catalog/catalog.ts";
 import type { BuildOptions, BuiltImage } from "../../images/debian_image.ts";
-import type { ImageRecord, ImageRun, KernelRecord } from "../../model/artefacts.ts";
+import type {
+  ImageRecord,
+  ImageRun,
+  KernelFormat,
+  KernelRecord,
+  Publication,
+} from "../../model/artefacts.ts";
 import type { ImageReference } from "../../model/image_reference.ts";
 import type { LocalImageSource } from "../../model/image_source.ts";
 import type { RegistryCredentials } from "../../model/registry_credentials.ts";
@@ -70,6 +77,59 @@ export interface KernelSource {
   /** Changes when the same package would give other files; see `ensure_kernel.ts`. */
   revision(): Promise<string>;
   pull(name: string, context: SourceContext): Promise<StagedKernel>;
+}
+
+/** A bundle as the catalog's source leaves it in staging directories: file names in there. */
+export interface StagedBundle {
+  readonly publication: Publication;
+  /** In the kernel's staging directory. */
+  readonly kernel: StagedKernel & {
+    /** The name under which it is published, also when it came with an image. */
+    readonly name: string;
+    readonly format: KernelFormat;
+    readonly commandLine: readonly string[];
+  };
+  /** In the staging directory; `null` for a kernel's bundle. */
+  readonly rootfs: {
+    readonly file: string;
+    readonly virtualBytes: number;
+    readonly diskBytes: number;
+  } | null;
+}
+
+/** What a bundle's pull is given. */
+export interface BundleContext extends Omit<SourceContext, "mirror"> {
+  /** As `stagingDir`, for the kernel and what it boots with. */
+  readonly kernelStagingDir: string;
+  /** Older ones are refused; milliseconds since the epoch. */
+  readonly notBeforeMs: number | null;
+}
+
+/** Where bundles come from. */
+export interface CatalogSource {
+  /** The `source` of what comes from the catalog in force, such as `catalog:ADDRESS`. */
+  readonly source: string;
+  /**
+   * The catalog in force; the answer is the same for a moment, so that the parts of one boot set
+   * come from one catalog.
+   *
+   * @throws BangerError `unavailable` or `precondition` when it cannot be had, `untrusted` when it
+   * breaks a rule, `cancelled`
+   */
+  load(signal: AbortSignal): Promise<Catalog>;
+  /**
+   * Fetches, verifies and unpacks a bundle, and makes what its kernel lacks to boot.
+   *
+   * @throws BangerError as `pullBundle`
+   */
+  pull(entry: CatalogEntry, context: BundleContext): Promise<StagedBundle>;
+  /**
+   * Makes a catalog's kernel that is here anew in `stagingDir`, for what this version of banger adds to it;
+   * nothing is fetched.
+   *
+   * @throws BangerError `precondition`, `cancelled`
+   */
+  refit(kernel: KernelRecord, stagingDir: string, signal: AbortSignal): Promise<StagedKernel>;
 }
 
 /** Where the guest kit comes from. */
@@ -157,6 +217,7 @@ export interface ImageServiceDeps {
   readonly proxyEnv: Readonly<Record<string, string>>;
   readonly buildImage: (options: BuildOptions) => Promise<BuiltImage>;
   readonly registry: RegistrySource;
+  readonly catalog: CatalogSource;
   readonly kernelSource: KernelSource;
   readonly kitSource: KitSource;
 }

@@ -3,7 +3,8 @@ import { isBangerError, reasonOf } from "../../model/errors.ts";
 import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { ImageServiceParts } from "./image_service.ts";
-import { pullImage, pullKernel, revisionFile } from "./pull.ts";
+import { pullImage, pullKernel } from "./pull.ts";
+import { refitKernel, revisionFile } from "./pull_bundles.ts";
 
 /**
  * The current image `name`, pulled when it is not here (or its file was removed by hand).
@@ -39,6 +40,7 @@ export async function ensureKernel(
     return await pullKernel(parts, name, reporter, signal);
   }
   if (await isUpToDate(parts, present)) return present;
+  if (present.publication !== null) return await refitKernel(parts, present, reporter, signal);
   try {
     return await pullKernel(parts, name, reporter, signal);
   } catch (error) {
@@ -50,13 +52,37 @@ export async function ensureKernel(
   }
 }
 
+/**
+ * The kernel that image `image` boots, as {@linkcode ensureKernel}. One that only comes with the image
+ * is brought with it again.
+ *
+ * @throws BangerError as {@linkcode pullKernel} and {@linkcode pullImage}
+ */
+export async function ensureKernelOf(
+  parts: ImageServiceParts,
+  image: ImageRecord,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<KernelRecord> {
+  try {
+    return await ensureKernel(parts, image.kernel, reporter, signal);
+  } catch (error) {
+    if (image.publication === null || !isBangerError(error, "not_found")) throw error;
+    const { kernel } = await pullImage(parts, image.name, reporter, signal);
+    const brought = parts.kernels.find(kernel);
+    if (brought === undefined) throw error;
+    return brought;
+  }
+}
+
 async function isUpToDate(parts: ImageServiceParts, kernel: KernelRecord): Promise<boolean> {
   const dir = kernel.vmlinuxPath.slice(0, kernel.vmlinuxPath.lastIndexOf("/"));
   try {
     const revision = await Deno.readTextFile(`${dir}/${revisionFile}`);
     return revision === await parts.kernelSource.revision();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    // A publisher's own initrd does not follow banger's.
+    if (error instanceof Deno.errors.NotFound) return kernel.publication !== null;
     throw error;
   }
 }

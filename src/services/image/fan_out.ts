@@ -8,19 +8,24 @@ interface Running {
   readonly shown: Promise<void>[];
 }
 
+/** Most notices that are kept for who joins late. */
+const keptNotices = 20;
+
 /**
- * Reports work that several wait for to each of them: who joins late sees the stage under way, who
- * leaves early sees it end.
+ * Reports work that several wait for to each of them: who joins late gets the notices so far and sees
+ * the stage under way, who leaves early sees it end.
  */
 export class FanOut implements StageReporter {
   readonly #targets = new Map<StageReporter, AbortSignal>();
   readonly #running = new Set<Running>();
+  readonly #notices: string[] = [];
 
   /** Reports to `target` as well, until `signal` aborts. */
   join(target: StageReporter, signal: AbortSignal): void {
     if (signal.aborted || this.#targets.has(target)) return;
     this.#targets.set(target, signal);
     signal.addEventListener("abort", () => this.#targets.delete(target), { once: true });
+    for (const text of this.#notices) target.notice(text);
     for (const running of this.#running) show(running, target, signal);
   }
 
@@ -47,6 +52,7 @@ export class FanOut implements StageReporter {
   }
 
   notice(text: string): void {
+    if (this.#notices.length < keptNotices) this.#notices.push(text);
     for (const target of this.#targets.keys()) target.notice(text);
   }
 }

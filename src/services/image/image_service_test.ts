@@ -51,7 +51,11 @@ Deno.test("two pulls at once share one build, and both see its stages", async ()
   assert.equal(await first, await second);
   assert.equal(builds, 1);
   for (const { events } of reporters) {
-    assert.deepEqual(events, ["started image.bootstrap", "finished image.bootstrap"]);
+    assert.deepEqual(events, [
+      `${image}: building from Debian packages, the built-in catalog has no bundle of it for x86_64`,
+      "started image.bootstrap",
+      "finished image.bootstrap",
+    ]);
   }
 });
 
@@ -214,7 +218,7 @@ Deno.test("a kernel of another version of banger is made again, or used with a n
   revision = "2";
   reachable = false;
   assert.equal(await ensure(), first);
-  assert.deepEqual(reporter.events, [
+  assert.deepEqual(reporter.events.filter((text) => text.startsWith("Using")), [
     "Using kernel debian-6.1-cloud of an earlier version: Cannot reach the mirror",
   ]);
   reachable = true;

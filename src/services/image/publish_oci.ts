@@ -71,6 +71,8 @@ async function unpack(
         name: wanted.name,
         digest: resolved.digest,
         source: wanted.source,
+        sourceReason: null,
+        publication: null,
         arch: parts.arch,
         kernel: debianBookworm.kernel,
         virtualBytes: made.virtualBytes,

@@ -1,26 +1,39 @@
 import { checkSpace } from "../../images/disk_space.ts";
 import { manifestFile } from "../../images/debian_image.ts";
+import type { ImageRecipe } from "../../images/image_recipe.ts";
 import { isFile } from "../../images/is_file.ts";
 import { publishDir } from "../../images/publish.ts";
 import { makeStaging, removeStaging } from "../../images/staging.ts";
 import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
 import type { StageReporter } from "../../model/stages.ts";
-import { imageRecipes, unknownArtefact } from "./catalog.ts";
-import type { StagedKernel } from "./contract.ts";
+import { imageRecipes } from "./catalog.ts";
+import {
+  choiceNotice,
+  chooseInstead,
+  chooseSource,
+  type SourceChoice,
+  type Wanted,
+} from "./choose_source.ts";
 import type { ImageServiceParts } from "./image_service.ts";
+import { publishKernel } from "./place_artefact.ts";
+import { pullImageBundle, pullKernelBundle, revisionFile } from "./pull_bundles.ts";
 import { downloadsLimitBytes, pruneDownloads } from "./prune_downloads.ts";
-
-/** File in a kernel's directory that keeps `KernelSource.revision()` of when it was made. */
-export const revisionFile = "revision";
 
 /** Unpacking a kernel takes less: its modules are there as files and as a file system for a while. */
 const kernelNeededBytes = 400 * 1024 ** 2;
 
+/** What the sources are asked for when image `name` is. */
+export function wantedImage(name: string): Wanted {
+  return { kind: "image", name, fromDebian: Object.keys(imageRecipes) };
+}
+
 /**
- * Builds image `name` anew and makes it the current one; VMs of the one before keep that. Several at
- * once share one build. Cancelled or failed at any point, nothing is left.
+ * Brings image `name` anew, from the catalog or else built from the Debian archive, and makes it the current
+ * one; VMs of the one before keep that. Several at once share one pull. Cancelled or failed at any
+ * point, nothing is left.
  *
- * @throws BangerError `not_found`, and as {@linkcode buildDebianImage}
+ * @throws BangerError `not_found`, and as {@linkcode chooseSource}, {@linkcode pullImageBundle} and
+ * {@linkcode buildDebianImage}
  */
 export async function pullImage(
   parts: ImageServiceParts,
@@ -28,52 +41,23 @@ export async function pullImage(
   reporter: StageReporter,
   signal: AbortSignal,
 ): Promise<ImageRecord> {
-  const recipe = Object.hasOwn(imageRecipes, name) ? imageRecipes[name] : undefined;
-  if (recipe === undefined) {
-    const present = parts.images.list().map((image) => image.name);
-    throw unknownArtefact("pull", "image", name, present, Object.keys(imageRecipes));
-  }
-  const { paths, uid } = parts;
-  return await parts.imagePulls.share(name, reporter, signal, async (shared, stop) => {
-    const stagingDir = await makeStaging(paths.stagingDir, "image");
-    try {
-      const mirror = await parts.mirror(recipe.suite);
-      const built = await parts.buildImage({
-        ...{ recipe, mirror, stagingDir, uid, reporter: shared, signal: stop },
-        ...{ keyring: parts.keyring, proxyEnv: parts.proxyEnv, uuid: parts.newUuid() },
-      });
-      return await parts.locks.hold("image_ops", "all", stop, async () => {
-        const same = await sameContents(parts.images.find(name), built.manifest);
-        if (same !== undefined) return same;
-        const target = paths.artefactDir("image", built.digest);
-        await publishDir(stagingDir, target);
-        const record: ImageRecord = {
-          name,
-          digest: built.digest,
-          source: `debian-archive:${recipe.suite}`,
-          arch: parts.arch,
-          kernel: recipe.kernel,
-          virtualBytes: built.virtualBytes,
-          diskBytes: built.diskBytes,
-          createdAtMs: parts.now(),
-          managed: true,
-          rootfsPath: `${target}/${baseName(built.rootfsPath)}`,
-          run: null,
-          blobs: [],
-        };
-        parts.images.publish(record);
-        return record;
-      });
-    } finally {
-      await removeStaging(stagingDir, uid);
-    }
-  });
+  const wanted = wantedImage(name);
+  return await parts.imagePulls.share(
+    name,
+    reporter,
+    signal,
+    async (shared, stop) =>
+      await fromChosen(parts, wanted, shared, stop, {
+        bundle: (chosen) => pullImageBundle(parts, chosen, shared, stop),
+        debian: (reason) => buildImage(parts, imageRecipes[name]!, reason, shared, stop),
+      }),
+  );
 }
 
 /**
- * Fetches kernel `name` anew and makes it the current one; otherwise as {@linkcode pullImage}.
+ * Brings kernel `name` anew and makes it the current one; otherwise as {@linkcode pullImage}.
  *
- * @throws BangerError `not_found`, and what the source throws
+ * @throws BangerError `not_found`, and what the sources throw
  */
 export async function pullKernel(
   parts: ImageServiceParts,
@@ -81,46 +65,126 @@ export async function pullKernel(
   reporter: StageReporter,
   signal: AbortSignal,
 ): Promise<KernelRecord> {
-  const { paths, uid, kernelSource } = parts;
-  const known = Object.hasOwn(kernelSource.names, name) ? kernelSource.names[name] : undefined;
-  if (known === undefined) {
-    const present = parts.kernels.list().map((kernel) => kernel.name);
-    throw unknownArtefact("pull", "kernel", name, present, Object.keys(kernelSource.names));
-  }
-  return await parts.kernelPulls.share(name, reporter, signal, async (shared, stop) => {
-    const stagingDir = await makeStaging(paths.stagingDir, "kernel");
+  const wanted: Wanted = {
+    kind: "kernel",
+    name,
+    fromDebian: Object.keys(parts.kernelSource.names),
+  };
+  return await parts.kernelPulls.share(
+    name,
+    reporter,
+    signal,
+    async (shared, stop) =>
+      await fromChosen(parts, wanted, shared, stop, {
+        bundle: (chosen) => pullKernelBundle(parts, chosen, shared, stop),
+        debian: (reason) => fetchKernel(parts, name, reason, shared, stop),
+      }),
+  );
+}
+
+/** Takes it from the first source that has it, and tells which and why. */
+async function fromChosen<T>(
+  parts: ImageServiceParts,
+  wanted: Wanted,
+  reporter: StageReporter,
+  signal: AbortSignal,
+  pull: {
+    readonly bundle: (chosen: Extract<SourceChoice, { from: "bundle" }>) => Promise<T>;
+    readonly debian: (reason: string) => Promise<T>;
+  },
+): Promise<T> {
+  let choice = await chooseSource(parts, wanted, signal);
+  reporter.notice(choiceNotice(wanted, choice));
+  if (choice.from === "bundle") {
     try {
-      await checkSpace(`pull kernel "${name}"`, stagingDir, kernelNeededBytes, stop);
-      const mirror = await parts.mirror(known.suite);
-      const context = { mirror, stagingDir, reporter: shared, signal: stop };
-      const staged = await kernelSource.pull(name, context);
-      await Deno.writeTextFile(`${stagingDir}/${revisionFile}`, await kernelSource.revision());
-      const diskBytes = await bytesOnDisk(stagingDir);
-      const record = await parts.locks.hold("image_ops", "all", stop, async () => {
-        const target = paths.artefactDir("kernel", staged.digest);
-        if (!await publishDir(stagingDir, target) && !await isFile(`${target}/${staged.vmlinux}`)) {
-          await Deno.remove(target, { recursive: true });
-          await publishDir(stagingDir, target);
-        }
-        const record: KernelRecord = {
-          name,
-          digest: staged.digest,
-          version: staged.version,
-          source: `debian-archive:${known.suite}`,
-          arch: parts.arch,
-          createdAtMs: parts.now(),
-          diskBytes,
-          ...pathsOf(staged, target),
-        };
-        parts.kernels.publish(record);
-        return record;
-      });
-      await pruneDownloads(paths.downloadsDir, downloadsLimitBytes, parts.now());
-      return record;
-    } finally {
-      await removeStaging(stagingDir, uid);
+      return await pull.bundle(choice);
+    } catch (error) {
+      choice = chooseInstead(parts, wanted, error);
+      reporter.notice(choiceNotice(wanted, choice));
     }
-  });
+  }
+  return await pull.debian(choice.reason);
+}
+
+async function buildImage(
+  parts: ImageServiceParts,
+  recipe: ImageRecipe,
+  reason: string,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<ImageRecord> {
+  const { paths, uid } = parts;
+  const { name } = recipe;
+  const stagingDir = await makeStaging(paths.stagingDir, "image");
+  try {
+    const mirror = await parts.mirror(recipe.suite);
+    const built = await parts.buildImage({
+      ...{ recipe, mirror, stagingDir, uid, reporter, signal },
+      ...{ keyring: parts.keyring, proxyEnv: parts.proxyEnv, uuid: parts.newUuid() },
+    });
+    return await parts.locks.hold("image_ops", "all", signal, async () => {
+      const same = await sameContents(parts.images.find(name), built.manifest);
+      if (same !== undefined) return same;
+      const target = paths.artefactDir("image", built.digest);
+      await publishDir(stagingDir, target);
+      const record: ImageRecord = {
+        name,
+        digest: built.digest,
+        source: `debian-archive:${recipe.suite}`,
+        sourceReason: reason,
+        publication: null,
+        arch: parts.arch,
+        kernel: recipe.kernel,
+        virtualBytes: built.virtualBytes,
+        diskBytes: built.diskBytes,
+        createdAtMs: parts.now(),
+        managed: true,
+        rootfsPath: `${target}/${baseName(built.rootfsPath)}`,
+        run: null,
+        blobs: [],
+      };
+      parts.images.publish(record);
+      return record;
+    });
+  } finally {
+    await removeStaging(stagingDir, uid);
+  }
+}
+
+async function fetchKernel(
+  parts: ImageServiceParts,
+  name: string,
+  reason: string,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<KernelRecord> {
+  const { paths, uid, kernelSource } = parts;
+  const { suite } = kernelSource.names[name]!;
+  const stagingDir = await makeStaging(paths.stagingDir, "kernel");
+  try {
+    await checkSpace(`pull kernel "${name}"`, stagingDir, kernelNeededBytes, signal);
+    const mirror = await parts.mirror(suite);
+    const staged = await kernelSource.pull(name, { mirror, stagingDir, reporter, signal });
+    await Deno.writeTextFile(`${stagingDir}/${revisionFile}`, await kernelSource.revision());
+    const record = await parts.locks.hold(
+      "image_ops",
+      "all",
+      signal,
+      () =>
+        publishKernel(parts, stagingDir, staged, {
+          name,
+          format: parts.arch === "aarch64" ? "Image" : "bzImage",
+          commandLine: [],
+          source: `debian-archive:${suite}`,
+          sourceReason: reason,
+          publication: null,
+        }),
+    );
+    await pruneDownloads(paths.downloadsDir, downloadsLimitBytes, parts.now());
+    return record;
+  } finally {
+    await removeStaging(stagingDir, uid);
+  }
 }
 
 /** The image that is here already, when a new build would bring nothing new. */
@@ -134,25 +198,6 @@ async function sameContents(
       await Deno.readTextFile(`${dir}/${manifestFile}`) === manifest
     ? present
     : undefined;
-}
-
-function pathsOf(staged: StagedKernel, dir: string) {
-  const at = (file: string | null) => file === null ? null : `${dir}/${file}`;
-  return {
-    vmlinuxPath: `${dir}/${staged.vmlinux}`,
-    initrdPath: at(staged.initrd),
-    modulesPath: at(staged.modules),
-    probeInitrdPath: at(staged.probeInitrd),
-  };
-}
-
-async function bytesOnDisk(dir: string): Promise<number> {
-  let bytes = 0;
-  for await (const entry of Deno.readDir(dir)) {
-    const { blocks, size } = await Deno.lstat(`${dir}/${entry.name}`);
-    bytes += blocks === null ? size : blocks * 512;
-  }
-  return bytes;
 }
 
 function baseName(path: string): string {

@@ -49,12 +49,14 @@ export function usersOf(
 function imageView(image: ImageRecord, users: Map<string, string[]>): ImageView {
   const { name, digest, source, arch, kernel, virtualBytes, diskBytes, createdAtMs, managed } =
     image;
-  const { rootfsPath, run } = image;
+  const { rootfsPath, run, sourceReason, publication } = image;
   const usedBy = users.get(name) ?? [];
   return {
     name,
     digest,
     source,
+    sourceReason,
+    publication,
     arch,
     kernel,
     virtualBytes,
@@ -70,7 +72,12 @@ function imageView(image: ImageRecord, users: Map<string, string[]>): ImageView 
 }
 
 function kernelView(kernel: KernelRecord, users: Map<string, string[]>): KernelView {
-  const { name, digest, version, source, arch, diskBytes, createdAtMs } = kernel;
+  const { name, digest, version, format, source, sourceReason, publication } = kernel;
+  const { arch, diskBytes, createdAtMs } = kernel;
+  const commandLine = [...kernel.commandLine];
   const usedBy = users.get(name) ?? [];
-  return { name, digest, version, source, arch, diskBytes, createdAtMs, usedBy };
+  return {
+    ...{ name, digest, version, format, commandLine, source, sourceReason, publication },
+    ...{ arch, diskBytes, createdAtMs, usedBy },
+  };
 }
