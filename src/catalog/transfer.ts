@@ -35,8 +35,8 @@ const mostTries = 50;
  * Streams an address into `sink`. A connection that breaks or stalls is taken up again where it
  * ended, by a range request, where the server can; tries that bring nothing new are limited.
  *
- * @throws BangerError `unavailable`, `untrusted` (longer than allowed, a redirect that is not
- * allowed), `cancelled`; and what the sink throws
+ * @throws BangerError `unavailable`, `untrusted` (longer than allowed, another length than expected, a
+ * redirect that is not allowed), `cancelled`; and what the sink throws
  */
 export async function transfer(options: TransferOptions, sink: TransferSink): Promise<void> {
   const delays = options.retryDelaysMs ?? defaultRetryDelaysMs;
@@ -81,7 +81,12 @@ async function transferOnce(
   try {
     const signal = AbortSignal.any([stall.signal, options.signal]);
     const response = await request(options.url, sink, validator, signal);
-    const total = options.expectedBytes ?? totalOf(response, sink.bytes);
+    const told = totalOf(response, sink.bytes);
+    const total = options.expectedBytes ?? told;
+    if (told !== null && told !== total) {
+      await response.body?.cancel();
+      throw otherSize(options, told);
+    }
     for await (const chunk of response.body ?? []) {
       clearTimeout(timer);
       timer = setTimeout(() => stall.abort(), stallTimeoutMs);
@@ -145,6 +150,19 @@ function totalOf(response: Response, before: number): number | null {
 function isFileError(error: unknown): boolean {
   return error instanceof Error && "code" in error && typeof error.code === "string" &&
     ["ENOSPC", "EDQUOT", "EIO", "EROFS", "EFBIG", "EACCES", "ENOENT"].includes(error.code);
+}
+
+function otherSize(options: TransferOptions, bytes: number): BangerError {
+  const name = fileNameOf(options.url);
+  return new BangerError(
+    "untrusted",
+    `Cannot use "${name}": it has ${bytes} bytes, ${options.expectedBytes} were expected`,
+    {
+      code: "SIZE_MISMATCH",
+      detail: options.url,
+      hint: "The server may be half-updated or damaged: try again later",
+    },
+  );
 }
 
 function tooLong(options: TransferOptions): BangerError {

@@ -147,13 +147,31 @@ Deno.test("other refusals are not", async () => {
 Deno.test("other bytes than promised are refused", async () => {
   const cases: readonly (readonly [Uint8Array<ArrayBuffer>, string, RegExp])[] = [
     [content.toReversed(), "untrusted", /its SHA-256 is not the one in the catalog/],
-    [new Uint8Array(content.length + 1), "untrusted", /more than the 200000 bytes allowed/],
-    [content.slice(0, 1000), "unavailable", /it ends after 1000 of 200000 bytes/],
-    [new Uint8Array(0), "unavailable", /it ends after 0 of 200000 bytes/],
+    [new Uint8Array(content.length + 1), "untrusted", /has 200001 bytes, 200000 were expected/],
+    [content.slice(0, 1000), "untrusted", /it has 1000 bytes, 200000 were expected/],
+    [new Uint8Array(0), "untrusted", /it has 0 bytes, 200000 were expected/],
   ];
   for (const [bytes, kind, words] of cases) {
     await using server = serve((request) =>
       request.headers.has("range") ? new Response("", { status: 416 }) : new Response(bytes)
+    );
+    const error = await fetched(server.url);
+    assert.ok(isBangerError(error), String(error));
+    assert.equal(error.kind, kind);
+    assert.match(error.message, words);
+  }
+});
+
+Deno.test("a server that does not tell the length is believed no more", async () => {
+  const cases: readonly (readonly [number, string, RegExp])[] = [
+    [content.length + 1, "untrusted", /more than the 200000 bytes allowed/],
+    [1000, "unavailable", /it ends after 1000 of 200000 bytes/],
+  ];
+  for (const [length, kind, words] of cases) {
+    await using server = serve((request) =>
+      request.headers.has("range")
+        ? new Response("", { status: 416 })
+        : new Response(new Blob([new Uint8Array(length)]).stream())
     );
     const error = await fetched(server.url);
     assert.ok(isBangerError(error), String(error));

@@ -52,7 +52,8 @@ function ignored(name: string, needs: readonly Need[]): boolean {
   return skipUnless(name, missing === undefined, missing?.otherwise ?? "");
 }
 
-async function withConfiguration(
+/** A banger of the cached home whose daemon has this configuration; its VMs are gone afterwards. */
+export async function withConfiguration(
   cached: Banger,
   config: string,
   body: (banger: Banger) => Promise<void>,

@@ -116,6 +116,7 @@ export async function imageServiceDeps(
     catalog: {
       source: "catalog:built-in",
       load: () => Promise.resolve({ source: "the built-in catalog", entries: [] }),
+      forget: () => {},
       pull: () => Promise.reject(new Error("no bundle is at hand")),
       refit: () => Promise.reject(new Error("no kernel of a catalog is here")),
     },

@@ -47,6 +47,7 @@ export function catalogBundles(options: CatalogBundlesOptions): CatalogSource {
   return {
     source: `catalog:${settings.url ?? "built-in"}`,
     load,
+    forget: () => last = undefined,
     pull: (entry, context) => pull(entry, context, options),
     refit: (kernel, stagingDir, signal) => refit(kernel, stagingDir, signal, options),
   };

@@ -117,6 +117,8 @@ export interface CatalogSource {
    * breaks a rule, `cancelled`
    */
   load(signal: AbortSignal): Promise<Catalog>;
+  /** Whoever asks from now on gets a catalog of now. */
+  forget(): void;
   /**
    * Fetches, verifies and unpacks a bundle, and makes what its kernel lacks to boot.
    *

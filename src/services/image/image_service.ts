@@ -43,13 +43,14 @@ export class ImageService {
     };
   }
 
-  /** See {@linkcode pullImage}. */
+  /** See {@linkcode pullImage}; who asks for it by name gets what the catalog has now. */
   pullImage(
     name: string,
     options: { readonly refresh: boolean },
     reporter: StageReporter,
     signal: AbortSignal,
   ): Promise<ImageRecord> {
+    this.#parts.catalog.forget();
     return options.refresh
       ? pullImage(this.#parts, name, reporter, signal)
       : ensureImage(this.#parts, name, reporter, signal);
@@ -91,13 +92,14 @@ export class ImageService {
     return await pullLocalImage(this.#parts, { source, bytes }, options.name, reporter, signal);
   }
 
-  /** See {@linkcode pullKernel}. */
+  /** See {@linkcode pullKernel}; as {@linkcode pullImage}. */
   pullKernel(
     name: string,
     options: { readonly refresh: boolean },
     reporter: StageReporter,
     signal: AbortSignal,
   ): Promise<KernelRecord> {
+    this.#parts.catalog.forget();
     return options.refresh
       ? pullKernel(this.#parts, name, reporter, signal)
       : ensureKernel(this.#parts, name, reporter, signal);

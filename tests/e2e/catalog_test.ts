@@ -1,0 +1,342 @@
+/** Images and kernels of a catalog: published by the project's scripts, pulled, refused, booted. */
+import assert from "node:assert/strict";
+import { run } from "../../src/process/run.ts";
+import type { Banger } from "../support/banger.ts";
+import { elfKernelFixture } from "../support/bundle_fixture.ts";
+import { bzImageFixture } from "../support/deb_fixture.ts";
+import {
+  configure,
+  firstRunMs,
+  freshTest,
+  namesIn,
+  type Need,
+  refused,
+  vmTest,
+  withConfiguration,
+} from "../support/end_to_end.ts";
+import { GpgHome } from "../support/gpg_home.ts";
+import { catalogTime, PublishedCatalog, sha256Of } from "../support/published_catalog.ts";
+
+const needsGpg: Need = {
+  met: await GpgHome.isPossible(),
+  otherwise: "gpg or gpg-agent is not installed",
+};
+/** A name that the Debian archive has a kernel of, too. */
+const debianKernel = "debian-6.1-cloud";
+
+async function shown(banger: Banger, noun: "image" | "kernel", name: string) {
+  return JSON.parse(await banger.ok([noun, "show", name, "--json"]))[noun];
+}
+
+/** Nothing was published, nothing is left. */
+async function nothingIsHere(banger: Banger): Promise<void> {
+  assert.equal(await banger.ok(["kernel", "list", "--json"]), '{\n  "kernels": []\n}\n');
+  assert.equal(await banger.ok(["image", "list", "--json"]), '{\n  "images": []\n}\n');
+  for (const dir of ["staging", "kernels", "images"]) {
+    assert.deepEqual(await namesIn(`${banger.home}/.local/state/banger/${dir}`), [], dir);
+  }
+  assert.deepEqual(await namesIn(`${banger.home}/.cache/banger/downloads`), []);
+}
+
+/** Publishes a kernel too small to boot. */
+async function publishTiny(
+  at: PublishedCatalog,
+  name: string,
+  options: { readonly created?: number; readonly kernel?: Uint8Array } = {},
+): Promise<void> {
+  const kernel = `${at.dir}/kernel`;
+  await Deno.writeFile(kernel, options.kernel ?? elfKernelFixture());
+  const created = options.created ?? catalogTime;
+  await at.publish("publish-kernel.sh", { name, version: "6.1.0-tiny", kernel, created });
+}
+
+freshTest(
+  "kernel pull takes the catalog's bundle, says so, and keeps to newer ones",
+  async (banger) => {
+    await using at = await PublishedCatalog.make();
+    await configure(banger, at.config());
+    await publishTiny(at, "tiny", { created: catalogTime + 10 });
+    const pulls = ["kernel", "pull", "tiny"];
+    const both = await Promise.all([banger.run(pulls), banger.run(pulls)]);
+    for (const { code, stderr } of both) {
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /tiny: pulling the bundle, the catalog has a bundle of it for x86_64\n/);
+      assert.match(stderr, /==> Verifying the signature of tiny … done/);
+    }
+    assert.equal(at.bundlesAsked, 1);
+    const first = await shown(banger, "kernel", "tiny");
+    assert.equal(first.source, `catalog:${at.server.url}catalog.json`);
+    assert.equal(first.sourceReason, "the catalog has a bundle of it for x86_64");
+    assert.equal(first.format, "vmlinux");
+    assert.equal(first.version, "6.1.0-tiny");
+    assert.equal(first.publication.signer, at.ours);
+    assert.equal(first.publication.madeAtMs, (catalogTime + 10) * 1000);
+    assert.match(await banger.ok(["kernel", "list"]), /\ntiny +6\.1\.0-tiny +vmlinux /);
+    const text = await banger.ok(["kernel", "show", "tiny"]);
+    assert.match(text, new RegExp(`Signed by: +${at.ours}\n`));
+    assert.match(text, /Source: +catalog:.*catalog\.json \(the catalog has a bundle of it/);
+
+    const again = await banger.run([...pulls, "--refresh"]);
+    assert.match(again.stderr, /tiny: the catalog has nothing newer\n/);
+    assert.equal(at.bundlesAsked, 1);
+
+    // Whoever serves the catalog brings back an old one: well signed, and refused.
+    await publishTiny(at, "tiny", { created: catalogTime, kernel: elfKernelFixture(8192) });
+    await refused(
+      banger,
+      [...pulls, "--refresh"],
+      1,
+      /"tiny": member "banger-bundle.json": it was made at 2026-01-01T00:00:00.000Z, before /,
+    );
+    assert.deepEqual(await shown(banger, "kernel", "tiny"), first);
+
+    const kernel = bzImageFixture(elfKernelFixture(4096));
+    await publishTiny(at, "tiny", { created: catalogTime + 20, kernel });
+    await banger.ok([...pulls, "--refresh"]);
+    const second = await shown(banger, "kernel", "tiny");
+    assert.equal(second.format, "bzImage");
+    assert.notEqual(second.digest, first.digest);
+    await banger.ok(["kernel", "delete", "tiny"]);
+    await nothingIsHere(banger);
+  },
+  needsGpg,
+);
+
+/** What a server or a thief does to a bundle; what is said of it. */
+const flaws: readonly (readonly [
+  what: string,
+  spoil: (at: PublishedCatalog, bundle: string) => Promise<void>,
+  words: RegExp,
+  code: number,
+])[] = [
+  [
+    "signed by a key that is not pinned",
+    async (at, bundle) =>
+      await Deno.writeFile(`${bundle}.asc`, await at.gpg.sign(bundle, at.other)),
+    /Cannot trust bundle "debian-6\.1-cloud": it is signed by key [0-9A-F]{16}, which is not pinned/,
+    1,
+  ],
+  [
+    "signed by two keys",
+    async (at, bundle) =>
+      await Deno.writeFile(`${bundle}.asc`, await at.gpg.sign(bundle, at.ours, at.other)),
+    /"debian-6\.1-cloud": it has 2 signatures, exactly one is allowed/,
+    1,
+  ],
+  [
+    "not signed at all",
+    async (_, bundle) => await Deno.remove(`${bundle}.asc`),
+    /"debian-6\.1-cloud": the server has no signature of it/,
+    1,
+  ],
+  [
+    "signed as something else",
+    async (at, bundle) =>
+      await Deno.writeFile(`${bundle}.asc`, await at.gpg.sign(`${at.dir}/kernel`, at.ours)),
+    /"debian-6\.1-cloud": its signature is not valid/,
+    1,
+  ],
+  [
+    "cut off",
+    async (_, bundle) => await Deno.truncate(bundle, (await Deno.stat(bundle)).size >> 1),
+    /debian-6\.1-cloud-.*\.bundle": it has \d+ bytes, \d+ were expected/,
+    1,
+  ],
+  [
+    "of another hash",
+    async (_, bundle) => {
+      const bytes = await Deno.readFile(bundle);
+      bytes[bytes.length >> 1]! ^= 1;
+      await Deno.writeFile(bundle, bytes);
+    },
+    /its SHA-256 is not the one in the catalog\n(.*\n)* {2}\| expected [0-9a-f]{64}\n {2}\| got {6}[0-9a-f]{64}/,
+    1,
+  ],
+  [
+    "of another hash, as the catalog says, too",
+    async (at, bundle) => {
+      const bytes = (await Deno.readFile(bundle)).slice(0, -7);
+      await Deno.writeFile(bundle, bytes);
+      const told = { size: bytes.length, sha256: sha256Of(bytes) };
+      await at.change("kernel", debianKernel, told);
+    },
+    /"debian-6\.1-cloud": its signature is not valid/,
+    1,
+  ],
+  [
+    "a kernel of another name",
+    async (at) => {
+      await at.change("kernel", debianKernel, { name: "left" });
+      await publishTiny(at, "other");
+      await at.change("kernel", "other", { name: debianKernel });
+    },
+    /its name is "other", the catalog says "debian-6\.1-cloud"/,
+    1,
+  ],
+  [
+    "a kernel that is not a kernel",
+    async (at) => {
+      const file = `${at.dir}/script`;
+      await Deno.writeTextFile(file, "#!/bin/sh\n".repeat(100));
+      await at.publishRaw({ kind: "kernel", name: debianKernel }, { vmlinux: file });
+    },
+    /"debian-6\.1-cloud": member "vmlinux": it is not a kernel: it is not a 64-bit ELF file/,
+    1,
+  ],
+  [
+    "a boot image that holds no kernel",
+    async (at) => {
+      const file = `${at.dir}/bzImage`;
+      await Deno.writeFile(file, bzImageFixture(new TextEncoder().encode("no kernel")));
+      await at.publishRaw({ kind: "kernel", name: debianKernel }, { bzImage: file });
+    },
+    /member "bzImage": it is not a kernel: .*its payload is not an ELF file/,
+    1,
+  ],
+  [
+    "of a catalog that is none",
+    async (at) => await Deno.writeTextFile(`${at.served}/catalog.json`, '{"format": 1}'),
+    /Cannot use catalog "http:.*": "entries": /,
+    1,
+  ],
+  [
+    "of a catalog that leads elsewhere",
+    async (at) => await at.change("kernel", debianKernel, { url: "http://catalog.test/x" }),
+    /entry "debian-6\.1-cloud" \(kernel, x86_64\): url: it must be an https address/,
+    1,
+  ],
+];
+
+freshTest(
+  "a bundle that fails any check is an error, never a reason to take another source",
+  async (banger) => {
+    for (const [what, spoil, words, code] of flaws) {
+      await using at = await PublishedCatalog.make();
+      await configure(banger, `${at.config()}debian_mirror = "${at.server.url}debian"\n`);
+      await publishTiny(at, debianKernel);
+      await spoil(at, await at.bundle("kernel", debianKernel));
+      const { stderr } = await refused(banger, ["kernel", "pull", debianKernel], code, words);
+      assert.doesNotMatch(stderr, /Debian archive/, what);
+      await nothingIsHere(banger);
+      await banger.ok(["daemon", "stop"]);
+      const asked = at.server.requests.filter((name) => name.startsWith("debian/"));
+      assert.deepEqual(asked, [], what);
+    }
+  },
+  needsGpg,
+);
+
+freshTest("without a pinned key no bundle is pulled", async (banger) => {
+  await using at = await PublishedCatalog.make();
+  await publishTiny(at, debianKernel);
+  await configure(banger, `[catalog]\nurl = "${at.server.url}catalog.json"\n`);
+  const words = /no signing key is pinned\n {2}hint: Set fingerprints and keyring/;
+  await refused(banger, ["kernel", "pull", debianKernel], 5, words);
+  await nothingIsHere(banger);
+}, needsGpg);
+
+freshTest("a catalog out of reach leaves the Debian archive, and says why", async (banger) => {
+  await using at = await PublishedCatalog.make();
+  await configure(banger, at.config("http://127.0.0.1:1/catalog.json"));
+  const { code, stderr } = await banger.run(["kernel", "pull", debianKernel], {
+    timeoutMs: firstRunMs,
+  });
+  assert.equal(code, 0, stderr);
+  const reason = 'the catalog is out of reach (Cannot download "catalog.json": ';
+  assert.ok(
+    stderr.includes(`${debianKernel}: taking it from the Debian archive, ${reason}`),
+    stderr,
+  );
+  const kernel = await shown(banger, "kernel", debianKernel);
+  assert.equal(kernel.source, "debian-archive:bookworm");
+  assert.ok(kernel.sourceReason.startsWith(reason));
+  assert.equal(kernel.publication, null);
+  await refused(
+    banger,
+    ["image", "pull", "tiny"],
+    1,
+    /Cannot pull image "tiny": the catalog is out of reach, and nothing else has it/,
+  );
+}, needsGpg);
+
+/** A root file system of busybox and a greeting. */
+async function smallRootfs(path: string): Promise<void> {
+  const tree = await Deno.makeTempDir({ prefix: "banger-rootfs-" });
+  try {
+    for (const dir of ["bin", "etc", "root"]) await Deno.mkdir(`${tree}/${dir}`);
+    await Deno.copyFile("/bin/busybox", `${tree}/bin/busybox`);
+    await Deno.chmod(`${tree}/bin/busybox`, 0o755);
+    for (const name of ["sh", "cat", "uname"]) await Deno.symlink("busybox", `${tree}/bin/${name}`);
+    await Deno.writeTextFile(`${tree}/etc/passwd`, "root:x:0:0::/root:/bin/sh\n");
+    await Deno.writeTextFile(`${tree}/etc/motd`, "it came in a bundle\n");
+    const args = ["-q", "-F", "-Eroot_owner=0:0", "-d", tree, path, "256M"];
+    await run("mkfs.ext4", args, { timeoutMs: 60_000 });
+  } finally {
+    await Deno.remove(tree, { recursive: true });
+  }
+}
+
+/** Directory of the Debian kernel in the cached home: as its package has it, and with what it boots with. */
+async function debianKernelDir(banger: Banger): Promise<string> {
+  await banger.ok(["kernel", "pull", debianKernel], { timeoutMs: firstRunMs });
+  const kernels = `${banger.home}/.local/state/banger/kernels`;
+  const dirs: { dir: string; madeMs: number }[] = [];
+  for (const name of await namesIn(kernels)) {
+    const dir = `${kernels}/${name}`;
+    const vmlinuz = await Deno.stat(`${dir}/vmlinuz`).catch(() => undefined);
+    if (vmlinuz !== undefined) dirs.push({ dir, madeMs: vmlinuz.mtime?.getTime() ?? 0 });
+  }
+  const newest = dirs.sort((a, b) => b.madeMs - a.madeMs)[0];
+  assert.ok(newest, "the kernel of the Debian archive is here");
+  return newest.dir;
+}
+
+vmTest(
+  "vm run pulls an image's bundle on a miss and boots it with the kernel in it",
+  async (cached) => {
+    await using at = await PublishedCatalog.make();
+    const kernel = await debianKernelDir(cached);
+    const version = (await shown(cached, "kernel", debianKernel)).version;
+    await cached.ok(["daemon", "stop"]);
+    await smallRootfs(`${at.dir}/rootfs`);
+    await at.publish("publish-golden-image.sh", {
+      ...{ name: "bundled", rootfs: `${at.dir}/rootfs`, kernel: `${kernel}/vmlinuz` },
+      ...{ "kernel-name": "bundled-kernel", version, "command-line": "published=yes" },
+      ...{ initrd: `${kernel}/initrd.img`, modules: `${kernel}/modules.ext4` },
+    });
+    await withConfiguration(cached, at.config(), async (banger) => {
+      try {
+        const args = ["vm", "run", "--rm", "--no-workspace", "--image", "bundled", "--"];
+        const script = "uname -r; cat /etc/motd; cat /proc/cmdline";
+        const first = await banger.run([...args, "sh", "-c", script], { timeoutMs: firstRunMs });
+        assert.equal(first.code, 0, first.stderr);
+        assert.match(
+          first.stdout,
+          new RegExp(`^${version}\nit came in a bundle\n.* published=yes\n$`),
+        );
+        assert.match(first.stderr, /bundled: pulling the bundle, the catalog has a bundle of it/);
+        assert.equal(at.bundlesAsked, 1);
+
+        const image = await shown(banger, "image", "bundled");
+        assert.equal(image.source, `catalog:${at.server.url}catalog.json`);
+        assert.equal(image.sourceReason, "the catalog has a bundle of it for x86_64");
+        assert.equal(image.kernel, "bundled-kernel");
+        assert.equal(image.publication.signer, at.ours);
+        const own = await shown(banger, "kernel", "bundled-kernel");
+        assert.equal(own.format, "bzImage");
+        assert.equal(own.version, version);
+        assert.match(own.sourceReason, /^it came with image bundled: the catalog has a bundle/);
+        assert.deepEqual(own.publication, image.publication);
+
+        // A kernel that only comes with the image is brought with it again.
+        await banger.ok(["kernel", "delete", "bundled-kernel"]);
+        await banger.ok([...args, "uname"], { timeoutMs: firstRunMs });
+        assert.equal(at.bundlesAsked, 2);
+      } finally {
+        // The cached home is the next test's.
+        await banger.run(["image", "delete", "bundled"]);
+        await banger.run(["kernel", "delete", "bundled-kernel"]);
+      }
+    });
+  },
+);
