@@ -210,9 +210,38 @@ kernel_make() {
     "KCFLAGS=-ffile-prefix-map=$work=." "KAFLAGS=-ffile-prefix-map=$work=." "$@" >&2
 }
 
+# Whether the sources have the option $1 (without CONFIG_).
+has_option() {
+  grep -sqx "config $1" "$work/linux-$version/arch/${kernel_arch/x86_64/x86}/Kconfig"
+}
+
+# Names of mitigations in the file $1 that these sources do not have become the older ones: up to Linux 6.8
+# they were without MITIGATION_, some with CPU_ instead.
+use_known_names() {
+  local name old
+  while IFS= read -r name; do
+    has_option "$name" && continue
+    for old in "${name#MITIGATION_}" "CPU_${name#MITIGATION_}"; do
+      ! has_option "$old" || sed -i "s/^CONFIG_$name=/CONFIG_$old=/" "$1"
+    done
+  done < <(sed -n 's/^CONFIG_\(MITIGATION_[A-Z0-9_]*\)=y$/\1/p' "$1")
+}
+
 configure() {
   local source=$work/linux-$version wanted=$work/wanted.config lost=() line option
   cat "$root/images/kernel/generic.config" "$root/images/kernel/$arch.config" >"$wanted"
+  if [[ -e $root/images/kernel/$arch.newer.config ]]; then
+    while IFS= read -r line; do
+      option=${line#CONFIG_}
+      [[ $line == CONFIG_* ]] || continue
+      if has_option "${option%%=*}"; then
+        printf '%s\n' "$line" >>"$wanted"
+      else
+        printf 'make-generic-kernel: Linux %s has no %s\n' "$version" "${option%%=*}" >&2
+      fi
+    done <"$root/images/kernel/$arch.newer.config"
+  fi
+  use_known_names "$wanted"
   kernel_make "KCONFIG_ALLCONFIG=$wanted" allnoconfig
   while IFS= read -r line; do
     case $line in

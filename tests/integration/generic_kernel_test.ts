@@ -203,7 +203,12 @@ vmlinux:
 }
 
 async function buildArgs(at: Sources, drops: string): Promise<string[]> {
-  await Deno.mkdir(`${at.dir}/linux-6.9.1`, { recursive: true });
+  await Deno.mkdir(`${at.dir}/linux-6.9.1/arch/x86`, { recursive: true });
+  const options = ["RETPOLINE", "CPU_SRSO", "MITIGATION_RETHUNK", "MITIGATION_TSA"];
+  await Deno.writeTextFile(
+    `${at.dir}/linux-6.9.1/arch/x86/Kconfig`,
+    options.map((option) => `config ${option}\n\tbool\n`).join(""),
+  );
   await Deno.writeTextFile(`${at.dir}/linux-6.9.1/Makefile`, makefileFixture(drops));
   const tarball = `${at.dir}/linux-6.9.1.tar`;
   await run("tar", ["-C", at.dir, "--mtime=@1767225600", "-cf", tarball, "linux-6.9.1/"]);
@@ -230,6 +235,12 @@ Deno.test({
     const config = await Deno.readTextFile(`${at.dir}/out/config-6.9.1-banger-x86_64`);
     const wanted = await Deno.readTextFile(`${root}images/kernel/generic.config`);
     assert.ok(wanted.split("\n").every((line) => line === "" || config.includes(`${line}\n`)));
+    // By the names that these sources have; what they cannot have is told.
+    for (const option of ["RETPOLINE", "CPU_SRSO", "MITIGATION_RETHUNK", "MITIGATION_TSA"]) {
+      assert.match(config, new RegExp(`^CONFIG_${option}=y$`, "m"));
+    }
+    assert.doesNotMatch(config, /MITIGATION_(RETPOLINE|SRSO|ITS)=/);
+    assert.match(end.err, /Linux 6\.9\.1 has no MITIGATION_ITS\n/);
     assert.match(config, /^# x86_64 2026-01-01T00:00:00Z banger@banger$/m);
     assert.match(config, /^# 1767225600 UTC C $/m);
     const elf = await Deno.readFile(`${at.dir}/out/vmlinux-6.9.1-banger-x86_64`);
