@@ -5,6 +5,7 @@
  * Must not import anything above rank 1 but `model`.
  */
 import * as v from "valibot";
+import { labelLimits, labelProblem } from "../model/labels.ts";
 import { checkName, type NameKind, nameProblem } from "../model/names.ts";
 import { vmLimits } from "../model/vm.ts";
 
@@ -67,6 +68,33 @@ export const memoryMib = v.pipe(
   v.safeInteger(),
   v.minValue(vmLimits.memoryMib.lowest),
   v.maxValue(vmLimits.memoryMib.highest),
+);
+
+/** Labels of a VM. */
+export const labels = v.pipe(
+  v.record(v.pipe(v.string(), v.maxLength(64)), v.pipe(v.string(), v.maxLength(1024))),
+  v.check(
+    (given) => Object.keys(given).length <= labelLimits.count,
+    `a VM has at most ${labelLimits.count} labels`,
+  ),
+  v.check(
+    (given) => Object.entries(given).every(([key, text]) => labelProblem(key, text) === undefined),
+    "not a label",
+  ),
+);
+
+/** Changes of labels: `null` removes one. */
+export const labelChanges = v.pipe(
+  v.record(v.pipe(v.string(), v.maxLength(64)), v.nullable(v.pipe(v.string(), v.maxLength(1024)))),
+  v.check(
+    (given) => Object.keys(given).length <= 2 * labelLimits.count,
+    `a VM has at most ${labelLimits.count} labels`,
+  ),
+  v.check(
+    (given) =>
+      Object.entries(given).every(([key, text]) => labelProblem(key, text ?? "") === undefined),
+    "not a label",
+  ),
 );
 
 /** Size of a VM's system disk in bytes. */

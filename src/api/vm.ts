@@ -6,6 +6,8 @@ import {
   cpus,
   diskBytes,
   id,
+  labelChanges,
+  labels,
   memoryMib,
   method,
   nameOf,
@@ -24,6 +26,7 @@ export const vmView = v.object({
   cpus: count,
   memoryMib: count,
   diskBytes: count,
+  labels: v.record(v.string(), v.string()),
   /** What its disk really takes on the host now. */
   diskUsedBytes: count,
   ephemeral: v.boolean(),
@@ -107,6 +110,7 @@ export const vmMethods = {
       cpus: v.nullable(cpus),
       memoryMib: v.nullable(memoryMib),
       diskBytes: v.nullable(diskBytes),
+      labels,
       workspace: v.nullable(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
       ephemeral: v.boolean(),
       lease: v.boolean(),
@@ -119,6 +123,26 @@ export const vmMethods = {
   /** Ends the lease; the VM stays (also an ephemeral one until it is deleted). */
   "vm.release": method(v.strictObject({ vm: vmRef }), nothing),
   "vm.start": method(v.strictObject({ vm: vmRef }), begun),
+  /** Stops it when it runs, as `vm.stop`, and starts it, with nobody in between. */
+  "vm.restart": method(
+    v.strictObject({ vm: vmRef, timeoutMs: v.nullable(count), force: v.boolean() }),
+    begun,
+  ),
+  /**
+   * Changes what is not `null`. Processors, memory and disk only while it does not run (`precondition`);
+   * the disk only grows (`invalid`). `labels`: a value sets one, `null` removes it.
+   */
+  "vm.set": method(
+    v.strictObject({
+      vm: vmRef,
+      name: v.nullable(nameOf("VM")),
+      cpus: v.nullable(cpus),
+      memoryMib: v.nullable(memoryMib),
+      diskBytes: v.nullable(diskBytes),
+      labels: labelChanges,
+    }),
+    v.object({ vm: vmView }),
+  ),
   /** Asks the guest to power off, then ends the VMM after `timeoutMs`; `force` skips the asking. */
   "vm.stop": method(
     v.strictObject({ vm: vmRef, timeoutMs: v.nullable(count), force: v.boolean() }),

@@ -1,4 +1,5 @@
-import type { StartStep } from "../services/vm/contract.ts";
+import type { StartStep, VmDisks } from "../services/vm/contract.ts";
+import { growOverlay } from "../vmm/qemu/grow_overlay.ts";
 import { createOverlay } from "../vmm/qemu/qemu_img.ts";
 
 /**
@@ -45,6 +46,12 @@ export function systemDiskStep(): StartStep {
     },
   };
 }
+
+/** The disks that {@linkcode systemDiskStep} makes, while no machine has them. */
+export const systemDisks: VmDisks = {
+  has: ({ overlay }) => exists(overlay),
+  grow: ({ overlay }, sizeBytes, signal) => growOverlay(overlay, sizeBytes, signal),
+};
 
 async function exists(path: string): Promise<boolean> {
   try {

@@ -33,9 +33,9 @@ export interface ListSpec<T> {
 // deno-lint-ignore no-explicit-any
 export type OptionSpec = FlagSpec | ValueSpec<any> | ListSpec<any>;
 
-/** A positional argument. A `many` one is the last and takes at least one word. */
+/** A positional argument. A `many` one is the last and takes at least one word; `any` takes none as well. */
 export interface ArgumentSpec {
-  readonly count: "one" | "optional" | "many";
+  readonly count: "one" | "optional" | "many" | "any";
   readonly placeholder: string;
   readonly summary: string;
 }
@@ -52,7 +52,7 @@ type OptionValue<S> = S extends FlagSpec ? boolean
   : S extends ValueSpec<infer T> ? T | undefined
   : never;
 
-type ArgumentValue<S extends ArgumentSpec> = S["count"] extends "many" ? readonly string[]
+type ArgumentValue<S extends ArgumentSpec> = S["count"] extends "many" | "any" ? readonly string[]
   : S["count"] extends "optional" ? string | undefined
   : string;
 

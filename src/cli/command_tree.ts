@@ -27,12 +27,24 @@ export const commandTree: Readonly<Record<string, Leaf | Group>> = {
         load: async () => (await import("./commands/vm_create.ts")).vmCreate,
       },
       start: {
-        summary: "Start a VM",
+        summary: "Start VMs",
         load: async () => (await import("./commands/vm_start.ts")).vmStart,
       },
       stop: {
         summary: "Shut VMs down",
         load: async () => (await import("./commands/vm_stop.ts")).vmStop,
+      },
+      restart: {
+        summary: "Shut VMs down and start them",
+        load: async () => (await import("./commands/vm_restart.ts")).vmRestart,
+      },
+      kill: {
+        summary: "End VMs at once, without asking their guests",
+        load: async () => (await import("./commands/vm_kill.ts")).vmKill,
+      },
+      set: {
+        summary: "Change a VM's name, size or labels",
+        load: async () => (await import("./commands/vm_set.ts")).vmSet,
       },
       delete: {
         summary: "Delete VMs and their disks",

@@ -60,9 +60,14 @@ export function commandHelp(path: string, summary: string, command: Command): st
 function usage(path: string, command: Command): string {
   let text = `Usage: banger ${path} [OPTIONS]`;
   for (const arg of Object.values(command.args)) {
-    text += arg.count === "optional"
-      ? ` [${arg.placeholder}]`
-      : ` ${arg.placeholder}${arg.count === "many" ? "…" : ""}`;
+    text += ` ${
+      {
+        one: arg.placeholder,
+        optional: `[${arg.placeholder}]`,
+        many: `${arg.placeholder}…`,
+        any: `[${arg.placeholder}…]`,
+      }[arg.count]
+    }`;
   }
   if (command.rest !== undefined) {
     const words = `-- ${command.rest.placeholder}`;

@@ -122,9 +122,11 @@ class Parser {
     const bound: Record<string, string | readonly string[] | undefined> = {};
     let at = 0;
     for (const [key, spec] of Object.entries(this.#command.args)) {
-      if (spec.count === "many") {
+      if (spec.count === "many" || spec.count === "any") {
         bound[key] = this.#positional.slice(at);
-        if (at >= this.#positional.length) throw this.#refuse(`${spec.placeholder} is missing`);
+        if (spec.count === "many" && at >= this.#positional.length) {
+          throw this.#refuse(`${spec.placeholder} is missing`);
+        }
         at = this.#positional.length;
       } else {
         if (spec.count === "one" && at >= this.#positional.length) {

@@ -13,8 +13,11 @@ Commands:
   vm run         Boot a VM with the repository in it and run a shell or command
                  there
   vm create      Create a VM
-  vm start       Start a VM
+  vm start       Start VMs
   vm stop        Shut VMs down
+  vm restart     Shut VMs down and start them
+  vm kill        End VMs at once, without asking their guests
+  vm set         Change a VM's name, size or labels
   vm delete      Delete VMs and their disks
   vm list        List VMs
   vm show        Show a VM

@@ -1,6 +1,7 @@
 import { parseImageWord } from "../model/image_name.ts";
 import { checkName } from "../model/names.ts";
 import { vmLimits } from "../model/vm.ts";
+import { labelOption } from "./label_option.ts";
 import { value, wholeNumber } from "./command.ts";
 import { diskBytes, memoryMib } from "./size_option.ts";
 
@@ -14,6 +15,7 @@ function imageWord(text: string): string {
 
 /** Options that say what a new VM is like; what is left out comes from the configuration. */
 export const vmOptions = {
+  label: labelOption,
   name: value("NAME", "Name of the VM", (text) => checkName("VM", text)),
   image: value(
     "IMAGE",
@@ -32,6 +34,7 @@ export const vmOptions = {
 
 /** What {@linkcode vmOptions} gave. */
 export interface VmOptionsGiven {
+  readonly label: readonly (readonly [string, string])[];
   readonly name: string | undefined;
   readonly image: string | undefined;
   readonly kernel: string | undefined;
@@ -49,5 +52,6 @@ export function vmParams(given: VmOptionsGiven) {
     cpus: given.cpus ?? null,
     memoryMib: given.memory ?? null,
     diskBytes: given.disk ?? null,
+    labels: Object.fromEntries(given.label),
   };
 }

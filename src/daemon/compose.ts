@@ -3,6 +3,7 @@
  * each other. No behaviour of its own; must not be imported by anything but the daemon's serving.
  */
 import { startSteps } from "../capabilities/list.ts";
+import { systemDisks } from "../capabilities/system_disk.ts";
 import { findMirror } from "../debian/find_mirror.ts";
 import { ensureSshKey, knownHostsLine } from "../guest/ssh_keys.ts";
 import { buildDebianImage } from "../images/debian_image.ts";
@@ -88,6 +89,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       create: (stop, body) => locks.hold("create_vm", "all", stop, body),
     },
     bootSets: images,
+    disks: systemDisks,
     steps: startSteps({
       vmm,
       processes,

@@ -1,4 +1,5 @@
 import type { VmId } from "./ids.ts";
+import type { Labels } from "./labels.ts";
 
 /** States of a VM. Only the VM service changes them; `failed` keeps the reason beside it. */
 export const vmStates = [
@@ -49,6 +50,8 @@ export interface VmRecord {
   readonly workspace: string | null;
   readonly imageDigest: string;
   readonly kernelDigest: string;
+  /** The user's own marks; `labels.ts` says what they may be. */
+  readonly labels: Labels;
 }
 
 /** Facts of one start of a VM. */

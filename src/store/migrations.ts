@@ -96,4 +96,9 @@ export const migrations: readonly Migration[] = [
       UPDATE kernels SET format = 'Image' WHERE arch = 'aarch64';
     `,
   },
+  {
+    version: 4,
+    summary: "labels of VMs",
+    sql: `ALTER TABLE vms ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';`,
+  },
 ];

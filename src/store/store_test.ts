@@ -45,6 +45,7 @@ const vm: VmRecord = {
   workspace: "repo",
   imageDigest: "sha256:aa",
   kernelDigest: "sha256:bb",
+  labels: { team: "web" },
 };
 
 const image: ImageRecord = {

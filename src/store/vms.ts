@@ -30,13 +30,13 @@ export class Vms {
     this.#insert = db.prepare(`
       INSERT INTO vms VALUES (:id, :name, :image, :image_digest, :kernel, :kernel_digest, :cpus,
         :memory_mib, :disk_bytes, :state, :failure, :ephemeral, :workspace, :created_at_ms,
-        :started_at_ms, :runtime)`);
+        :started_at_ms, :runtime, :labels)`);
     this.#update = db.prepare(`
       UPDATE vms SET name = :name, image = :image, image_digest = :image_digest,
         kernel = :kernel, kernel_digest = :kernel_digest, cpus = :cpus, memory_mib = :memory_mib,
         disk_bytes = :disk_bytes, state = :state, failure = :failure, ephemeral = :ephemeral,
         workspace = :workspace, created_at_ms = :created_at_ms, started_at_ms = :started_at_ms,
-        runtime = :runtime WHERE id = :id`);
+        runtime = :runtime, labels = :labels WHERE id = :id`);
     this.#delete = db.prepare("DELETE FROM vms WHERE id = ?");
     this.#byId = db.prepare("SELECT * FROM vms WHERE id = ?");
     this.#byName = db.prepare("SELECT * FROM vms WHERE name = ?");
@@ -153,6 +153,7 @@ export class Vms {
         created_at_ms: vm.createdAtMs,
         started_at_ms: vm.startedAtMs,
         runtime: toJson(vm.runtime),
+        labels: JSON.stringify(vm.labels),
       });
     } catch (cause) {
       if (!isUniqueViolation(cause)) throw storeFailure("change the store", cause);
@@ -195,5 +196,6 @@ function vmOfRow(row: Row): VmRecord {
     workspace: textOrNull(row, "workspace"),
     imageDigest: text(row, "image_digest"),
     kernelDigest: text(row, "kernel_digest"),
+    labels: jsonOrNull<VmRecord["labels"]>(row, "labels") ?? {},
   };
 }

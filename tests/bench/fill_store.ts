@@ -36,6 +36,7 @@ function vmRecord(n: number): VmRecord {
     runtime: null,
     workspace: null,
     imageDigest: `sha256:${"0".repeat(64)}`,
+    labels: {},
     kernelDigest: `sha256:${"0".repeat(64)}`,
   };
 }

@@ -1,52 +1,93 @@
-import type { VmOverview } from "../../api/vm.ts";
-import { defineCommand, flag } from "../command.ts";
-import { ageText, bytesText } from "../render/amounts.ts";
+import type { VmView } from "../../api/vm.ts";
+import { BangerError } from "../../model/errors.ts";
+import { hasLabels } from "../../model/labels.ts";
+import { type VmState, vmStates } from "../../model/vm.ts";
+import { defineCommand, flag, type ListSpec, value } from "../command.ts";
+import type { CliContext, DaemonPort } from "../context.ts";
+import { labelFilter, type LabelWanted } from "../label_option.ts";
 import { jsonText } from "../render/json_text.ts";
-import { table } from "../render/table.ts";
+import { overviewOf, vmTable } from "../render/vm_table.ts";
+import { suggest } from "../suggest.ts";
+import { watchText } from "../watch_text.ts";
 import { withDaemon } from "../with_daemon.ts";
+
+const stateFilter: ListSpec<VmState> = {
+  kind: "list",
+  placeholder: "STATE",
+  summary: "Those in this state; may be given again, then in any of them",
+  parse: (text) => {
+    const state = vmStates.find((known) => known === text);
+    if (state !== undefined) return state;
+    const near = suggest(text, vmStates);
+    throw new BangerError(
+      "invalid",
+      `Cannot list VMs in state ${JSON.stringify(text)}: there is none`,
+      {
+        hint: near === undefined ? `States are: ${vmStates.join(", ")}` : `Did you mean ${near}?`,
+      },
+    );
+  },
+};
+
+/** Which VMs are listed; all when nothing is given. */
+interface Filter {
+  readonly label: readonly LabelWanted[];
+  readonly state: readonly VmState[];
+  readonly image: string | undefined;
+}
 
 /** `banger vm list` */
 export const vmList = defineCommand({
   description: "DISK is the size of the system disk as the guest sees it.",
   options: {
     json: flag("Print JSON"),
+    label: labelFilter,
+    state: stateFilter,
+    image: value("NAME", "Those of this image"),
+    watch: flag("Print it again whenever it changes, until Ctrl-C", "w"),
   },
   args: {},
+  examples: [["banger vm list --label team=web --state running", "some of them"]],
   run: async (context, { options }) => {
-    if (options.json) {
-      const all = await withDaemon(context, (client) => client.call("vm.list", {}));
-      context.out.write(jsonText({ vms: all.vms }));
+    if (options.watch && options.json) {
+      throw new BangerError("invalid", "Cannot use --watch with --json");
+    }
+    return await withDaemon(context, async (client) => {
+      if (options.watch) {
+        return await watchText(context, (signal) => tableOf(context, client, options, signal));
+      }
+      if (options.json) {
+        const { vms } = await client.call("vm.list", {});
+        context.out.write(jsonText({ vms: vms.filter((vm) => isListed(vm, options)) }));
+        return 0;
+      }
+      const text = await tableOf(context, client, options);
+      context.out.write(text);
+      if (text.split("\n").length <= 2 && !context.quiet && isEverything(options)) {
+        context.err.write("There are no VMs yet. Make one: banger vm run\n");
+      }
       return 0;
-    }
-    const overview = await withDaemon(context, (client) => client.call("vm.overview", {}));
-    context.out.write(vmTable(overview, context.wallClockMs()));
-    if (overview.vms.length === 0 && !context.quiet) {
-      context.err.write("There are no VMs yet. Make one: banger vm run\n");
-    }
-    return 0;
+    });
   },
 });
 
-function vmTable({ groups, vms }: VmOverview, nowMs: number): string {
-  // What VMs have in common is aligned once for all of a group.
-  const [header = "", ...common] = table(
-    ["STATE", "IMAGE", "CPUS", "MEMORY", "DISK"],
-    groups.map(({ state, image, cpus, memoryMib, diskBytes }) => [
-      state,
-      image,
-      String(cpus),
-      bytesText(memoryMib * 1024 ** 2),
-      bytesText(diskBytes),
-    ]),
-    ["left", "left", "right", "right", "right"],
-  ).split("\n");
-  const vmms = groups.map(vmmText);
-  // By index: taking tuples apart costs as much as all the rest.
-  const rows = vms.map((vm) => [vm[0], common[vm[2]]!, ageText(nowMs - vm[1]), vmms[vm[2]]!]);
-  return table(["NAME", header, "AGE", "VMM"], rows, ["left", "left", "right", "left"]);
+async function tableOf(
+  context: CliContext,
+  client: DaemonPort,
+  filter: Filter,
+  signal?: AbortSignal,
+): Promise<string> {
+  const overview = isEverything(filter) ? await client.call("vm.overview", {}, signal) : overviewOf(
+    (await client.call("vm.list", {}, signal)).vms.filter((vm) => isListed(vm, filter)),
+  );
+  return vmTable(overview, context.wallClockMs());
 }
 
-function vmmText({ vmm, accelerator }: VmOverview["groups"][number]): string {
-  if (vmm === null) return "-";
-  return accelerator === null ? vmm : `${vmm}/${accelerator}`;
+function isEverything({ label, state, image }: Filter): boolean {
+  return label.length === 0 && state.length === 0 && image === undefined;
+}
+
+function isListed(vm: VmView, { label, state, image }: Filter): boolean {
+  return hasLabels(vm.labels, label) && (state.length === 0 || state.includes(vm.state)) &&
+    (image === undefined || vm.image === image);
 }

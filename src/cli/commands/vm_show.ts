@@ -34,6 +34,11 @@ function vmText(vm: VmView): string {
     ["Disk", used],
     ["Created", momentText(vm.createdAtMs)],
   ];
+  const labels = Object.entries(vm.labels);
+  if (labels.length > 0) {
+    const text = labels.map(([key, value]) => value === "" ? key : `${key}=${value}`).join(", ");
+    pairs.push(["Labels", text]);
+  }
   if (vm.ephemeral) pairs.push(["Ephemeral", "deleted when its banger vm run ends"]);
   if (vm.workspace !== null) pairs.push(["Workspace", `/root/${vm.workspace}`]);
   if (vm.startedAtMs !== null) pairs.push(["Started", momentText(vm.startedAtMs)]);

@@ -1,6 +1,7 @@
 import { defineCommand, flag, value, wholeNumber } from "../command.ts";
+import { eachVm } from "../each_vm.ts";
 import { runOperation } from "../run_operation.ts";
-import { vmArguments, vmReference } from "../vm_reference.ts";
+import { checkSelection, selection, selectVms } from "../select_vms.ts";
 import { withDaemon } from "../with_daemon.ts";
 
 /** `banger vm stop` */
@@ -10,17 +11,21 @@ export const vmStop = defineCommand({
   options: {
     force: flag("Do not ask the guest: like pulling the plug"),
     timeout: value("SECONDS", "How long the guest has", wholeNumber("timeout", 0, 3600)),
+    ...selection.options,
   },
-  args: { vms: vmArguments },
+  args: selection.args,
+  examples: [["banger vm stop --all", "every VM that runs"]],
   run: async (context, { options, args }) => {
-    const vms = args.vms.map(vmReference);
+    const selected = { ...options, ...args };
+    checkSelection(selected);
     const { force, timeout } = options;
     const timeoutMs = timeout === undefined ? null : timeout * 1000;
     return await withDaemon(context, async (client) => {
-      for (const vm of vms) {
-        await runOperation(context, client, () => client.call("vm.stop", { vm, force, timeoutMs }));
-      }
-      return 0;
+      const targets = await selectVms(client, selected, ["starting", "running", "stopping"]);
+      return await eachVm(context, targets, async ({ ref }) => {
+        const params = { vm: ref, force, timeoutMs };
+        await runOperation(context, client, () => client.call("vm.stop", params));
+      });
     });
   },
 });

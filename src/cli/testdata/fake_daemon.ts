@@ -27,6 +27,7 @@ export function vmViewOf(given: Partial<VmView> = {}): VmView {
     cpus: 2,
     memoryMib: 2048,
     diskBytes: 8 * 1024 ** 3,
+    labels: {},
     diskUsedBytes: 200 * 1024 ** 2,
     ephemeral: false,
     workspace: null,
@@ -117,6 +118,18 @@ export class FakeDaemon {
         this.vms = [];
         return { operationId };
       }
+      case "vm.start":
+      case "vm.stop":
+      case "vm.restart": {
+        const { vms } = this;
+        const vm = vms.find(({ name, id }) => params["vm"] === name || params["vm"] === id);
+        if (vm === undefined) throw new BangerError("not_found", `Cannot find "${params["vm"]}"`);
+        const operationId = this.#begin(vm, false);
+        this.vms = vms;
+        return { operationId };
+      }
+      case "vm.set":
+        return { vm: vmViewOf({ name: String(params["vm"]) }) };
       case "operation.cancel":
         this.#cancels.get(String(params["id"]))?.();
         return {};

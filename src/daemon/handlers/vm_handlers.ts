@@ -43,7 +43,7 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
   const view = (vm: VmRecord) => viewOf(vm, diskUsed(service.paths(vm.id).overlay));
   /** Begins an operation on an existing VM whose result is the VM. */
   const onVm = async (
-    method: "vm.start" | "vm.stop" | "vm.delete",
+    method: "vm.start" | "vm.stop" | "vm.restart" | "vm.delete",
     ref: string,
     body: (
       id: VmId,
@@ -113,6 +113,15 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
         const request = { timeoutMs: timeoutMs ?? defaultStopTimeoutMs, force };
         return service.stop(id, request, reporter, signal);
       }),
+    "vm.restart": ({ vm, timeoutMs, force }) =>
+      onVm("vm.restart", vm, (id, reporter, signal) => {
+        const request = { timeoutMs: timeoutMs ?? defaultStopTimeoutMs, force };
+        return service.restart(id, request, reporter, signal);
+      }),
+    "vm.set": async ({ vm: ref, ...request }, { signal }) => {
+      await deps.reconciled;
+      return { vm: view(await service.set(ref, request, signal)) };
+    },
     "vm.delete": ({ vm, force }) =>
       onVm("vm.delete", vm, async (id, reporter, signal) => {
         await service.delete(id, force, reporter, signal);

@@ -99,6 +99,14 @@ export interface VmStore {
   delete(id: VmId): boolean;
 }
 
+/** The VMs' own disks, which `system_disk` makes. */
+export interface VmDisks {
+  /** Whether the VM's disk was made already. */
+  has(paths: VmPaths): Promise<boolean>;
+  /** Makes a disk that no VMM has open larger. @throws BangerError `internal`, `exhausted` */
+  grow(paths: VmPaths, sizeBytes: number, signal: AbortSignal): Promise<void>;
+}
+
 /** Where boot sets come from; pulls on a miss. */
 export interface BootSetSource {
   ensure(

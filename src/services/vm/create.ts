@@ -1,5 +1,6 @@
 import { BangerError } from "../../model/errors.ts";
 import { newId, type VmId } from "../../model/ids.ts";
+import type { Labels } from "../../model/labels.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import { type VmConfig, vmLimits, type VmRecord } from "../../model/vm.ts";
 import type { BootSet, StepContext } from "./contract.ts";
@@ -16,6 +17,7 @@ export interface CreateRequest {
   readonly cpus: number | null;
   readonly memoryMib: number | null;
   readonly diskBytes: number | null;
+  readonly labels: Labels;
   readonly workspace: string | null;
   readonly ephemeral: boolean;
   readonly start: boolean;
@@ -43,16 +45,18 @@ export async function createVm(
   await preflight(deps.steps);
   const bootSet = await deps.bootSets.ensure(image, kernel, reporter, signal);
   const diskBytes = diskSize(request.diskBytes ?? deps.defaults.diskBytes, bootSet);
-  const vm = await deps.locks.create(signal, () =>
-    Promise.resolve(insertRow(deps, request, {
-      image: bootSet.image.name,
-      kernel: bootSet.kernel.name,
-      cpus: request.cpus ?? deps.defaults.cpus,
-      memoryMib: request.memoryMib ?? deps.defaults.memoryMib,
-      diskBytes,
-    }, bootSet)));
-  request.onReserved?.(vm.id);
-  return await deps.locks.vm(vm.id, signal, async () => {
+  const id = newId<VmId>();
+  // Held before there is a row: nobody's verb comes in between.
+  return await deps.locks.vm(id, signal, async () => {
+    const vm = await deps.locks.create(signal, () =>
+      Promise.resolve(insertRow(deps, id, request, {
+        image: bootSet.image.name,
+        kernel: bootSet.kernel.name,
+        cpus: request.cpus ?? deps.defaults.cpus,
+        memoryMib: request.memoryMib ?? deps.defaults.memoryMib,
+        diskBytes,
+      }, bootSet)));
+    request.onReserved?.(vm.id);
     const context: StepContext = {
       vm,
       paths: deps.paths(vm.id),
@@ -97,6 +101,7 @@ function diskSize(asked: number | null, bootSet: BootSet): number {
 
 function insertRow(
   deps: VmServiceDeps,
+  id: VmId,
   request: CreateRequest,
   config: Omit<VmConfig, "name">,
   bootSet: BootSet,
@@ -104,7 +109,7 @@ function insertRow(
   const taken = new Set(deps.store.list().map((vm) => vm.config.name));
   if (request.name !== null) checkFree(deps, request.name);
   const vm: VmRecord = {
-    id: newId<VmId>(),
+    id,
     config: { ...config, name: request.name ?? freeName(request.workspace, taken) },
     state: request.start ? "starting" : "created",
     failure: null,
@@ -115,6 +120,7 @@ function insertRow(
     workspace: request.workspace,
     imageDigest: bootSet.image.digest,
     kernelDigest: bootSet.kernel.digest,
+    labels: request.labels,
   };
   deps.store.insert(vm);
   return vm;

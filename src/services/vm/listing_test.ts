@@ -237,6 +237,7 @@ function vmRecord(name: string, state: VmState): VmRecord {
     runtime: null,
     workspace: null,
     imageDigest: "sha256:0",
+    labels: {},
     kernelDigest: "sha256:0",
   };
 }

@@ -31,27 +31,32 @@ export async function startVm(
   reporter: StageReporter,
   signal: AbortSignal,
 ): Promise<VmRecord> {
-  return await deps.locks.vm(id, signal, async () => {
-    const vm = requireVm(deps, id, "start");
-    if (vm.state === "running" && deps.live.get(id) !== undefined) return vm;
-    if (vm.state === "deleting") {
-      throw new BangerError(
-        "conflict",
-        `Cannot start VM "${vm.config.name}": it is being deleted`,
-      );
-    }
-    const bootSet = await deps.bootSets.find(vm);
-    await preflight(deps.steps);
-    deps.store.update(id, { state: "starting", failure: null });
-    return await bringUp(deps, {
-      vm,
-      paths: deps.paths(id),
-      bootSet,
-      facts: emptyFacts(),
-      gitIdentity: null,
-      reporter,
-      signal,
-    });
+  return await deps.locks.vm(id, signal, () => startHeld(deps, id, reporter, signal));
+}
+
+/** {@linkcode startVm} for a caller that holds vmLock[id]. */
+export async function startHeld(
+  deps: VmServiceDeps,
+  id: VmId,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<VmRecord> {
+  const vm = requireVm(deps, id, "start");
+  if (vm.state === "running" && deps.live.get(id) !== undefined) return vm;
+  if (vm.state === "deleting") {
+    throw new BangerError("conflict", `Cannot start VM "${vm.config.name}": it is being deleted`);
+  }
+  const bootSet = await deps.bootSets.find(vm);
+  await preflight(deps.steps);
+  deps.store.update(id, { state: "starting", failure: null });
+  return await bringUp(deps, {
+    vm,
+    paths: deps.paths(id),
+    bootSet,
+    facts: emptyFacts(),
+    gitIdentity: null,
+    reporter,
+    signal,
   });
 }
 

@@ -29,16 +29,25 @@ export async function stopVm(
   reporter: StageReporter,
   signal: AbortSignal,
 ): Promise<VmRecord> {
-  return await deps.locks.vm(id, signal, async () => {
-    const vm = requireVm(deps, id, "stop");
-    if (vm.state === "deleting") {
-      throw new BangerError("conflict", `Cannot stop VM "${vm.config.name}": it is being deleted`);
-    }
-    if (vm.state === "stopped" || vm.state === "created" || vm.state === "failed") return vm;
-    deps.store.update(id, { state: "stopping" });
-    await bringDown(deps, id, request, reporter, signal);
-    return deps.store.update(id, { state: "stopped", failure: null });
-  });
+  return await deps.locks.vm(id, signal, () => stopHeld(deps, id, request, reporter, signal));
+}
+
+/** {@linkcode stopVm} for a caller that holds vmLock[id]. */
+export async function stopHeld(
+  deps: VmServiceDeps,
+  id: VmId,
+  request: StopRequest,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<VmRecord> {
+  const vm = requireVm(deps, id, "stop");
+  if (vm.state === "deleting") {
+    throw new BangerError("conflict", `Cannot stop VM "${vm.config.name}": it is being deleted`);
+  }
+  if (vm.state === "stopped" || vm.state === "created" || vm.state === "failed") return vm;
+  deps.store.update(id, { state: "stopping" });
+  await bringDown(deps, id, request, reporter, signal);
+  return deps.store.update(id, { state: "stopped", failure: null });
 }
 
 /**

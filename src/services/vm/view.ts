@@ -14,6 +14,7 @@ export function viewOf(vm: VmRecord, diskUsedBytes: number): VmView {
     cpus: vm.config.cpus,
     memoryMib: vm.config.memoryMib,
     diskBytes: vm.config.diskBytes,
+    labels: vm.labels,
     diskUsedBytes,
     ephemeral: vm.ephemeral,
     workspace: vm.workspace,

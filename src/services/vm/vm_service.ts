@@ -3,7 +3,7 @@ import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmConfig, VmRecord } from "../../model/vm.ts";
 import type { VmPaths } from "../../paths/paths.ts";
-import type { BootSetSource, StartStep, VmStore } from "./contract.ts";
+import type { BootSetSource, StartStep, VmDisks, VmStore } from "./contract.ts";
 import { type CreateRequest, createVm } from "./create.ts";
 import { deleteVm } from "./delete.ts";
 import type { Machine } from "../../vmm/contract.ts";
@@ -11,6 +11,8 @@ import type { Lanes } from "./lanes.ts";
 import type { LiveVm } from "./live.ts";
 import type { LiveTable } from "./live.ts";
 import { reconcileAll, type ReconcileDeps } from "./reconcile.ts";
+import { restartVm } from "./restart.ts";
+import { type SetRequest, setVm } from "./set.ts";
 import { startVm } from "./start.ts";
 import { checkSteps } from "./steps.ts";
 import { type StopRequest, stopVm } from "./stop.ts";
@@ -36,6 +38,7 @@ export interface VmServiceDeps extends ReconcileDeps {
   readonly store: VmStore;
   readonly locks: VmLocks;
   readonly bootSets: BootSetSource;
+  readonly disks: VmDisks;
   readonly steps: readonly StartStep[];
   readonly live: LiveTable;
   /** The lanes of a machine that this daemon has started or taken over; none is in use. */
@@ -84,6 +87,21 @@ export class VmService {
     signal: AbortSignal,
   ): Promise<VmRecord> {
     return stopVm(this.#deps, this.find(ref).id, request, reporter, signal);
+  }
+
+  /** Stops a running VM, and starts it. */
+  restart(
+    ref: string,
+    request: StopRequest,
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<VmRecord> {
+    return restartVm(this.#deps, this.find(ref).id, request, reporter, signal);
+  }
+
+  /** Changes a VM's name, size or labels. */
+  set(ref: string, request: SetRequest, signal: AbortSignal): Promise<VmRecord> {
+    return setVm(this.#deps, this.find(ref).id, request, signal);
   }
 
   /** Deletes a VM and all it owns. */

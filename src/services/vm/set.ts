@@ -1,0 +1,97 @@
+import { BangerError } from "../../model/errors.ts";
+import type { VmId } from "../../model/ids.ts";
+import { labelLimits, type Labels } from "../../model/labels.ts";
+import type { VmConfig, VmRecord, VmState } from "../../model/vm.ts";
+import { requireVm } from "./start.ts";
+import type { VmServiceDeps } from "./vm_service.ts";
+
+/** What is to be changed; `null` stays as it is. */
+export interface SetRequest {
+  readonly name: string | null;
+  readonly cpus: number | null;
+  readonly memoryMib: number | null;
+  /** Bytes; never below what it has. */
+  readonly diskBytes: number | null;
+  /** A value sets a label, `null` removes it. */
+  readonly labels: Readonly<Record<string, string | null>>;
+}
+
+/** In these states no VMM has the VM's disk open. */
+const atRest: ReadonlySet<VmState> = new Set(["created", "stopped", "failed"]);
+
+/**
+ * Changes a VM: all of what was asked for, or nothing. Takes vmLock[id]. A new name is what the guest is
+ * called from its next start on; a larger disk is what its file system grows to then.
+ *
+ * @throws BangerError `precondition` when processors, memory or disk of a running VM are to change,
+ * `invalid` when the disk is to shrink, `conflict` when the name is taken, `not_found`, `exhausted`
+ */
+export async function setVm(
+  deps: VmServiceDeps,
+  id: VmId,
+  request: SetRequest,
+  signal: AbortSignal,
+): Promise<VmRecord> {
+  return await deps.locks.vm(id, signal, async () => {
+    const vm = requireVm(deps, id, "change");
+    const config = changedConfig(vm, request);
+    const labels = changedLabels(vm, request.labels);
+    checkState(vm, config);
+    if (config.diskBytes > vm.config.diskBytes && await deps.disks.has(deps.paths(id))) {
+      // First the disk: one that is larger than its row says does no harm.
+      await deps.disks.grow(deps.paths(id), config.diskBytes, signal);
+    }
+    return deps.store.update(id, { config, labels });
+  });
+}
+
+function changedConfig({ config }: VmRecord, request: SetRequest): VmConfig {
+  const diskBytes = request.diskBytes ?? config.diskBytes;
+  if (diskBytes < config.diskBytes) {
+    const gib = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(2).replace(/\.?0+$/, "")} GiB`;
+    throw new BangerError(
+      "invalid",
+      `Cannot shrink the disk of VM "${config.name}" from ${gib(config.diskBytes)} to ${
+        gib(diskBytes)
+      }: disks only grow`,
+    );
+  }
+  return {
+    ...config,
+    name: request.name ?? config.name,
+    cpus: request.cpus ?? config.cpus,
+    memoryMib: request.memoryMib ?? config.memoryMib,
+    diskBytes,
+  };
+}
+
+function checkState(vm: VmRecord, next: VmConfig): void {
+  const { name, cpus, memoryMib, diskBytes } = vm.config;
+  if (vm.state === "deleting") {
+    throw new BangerError("conflict", `Cannot change VM "${name}": it is being deleted`);
+  }
+  const changes = [
+    ...(next.cpus === cpus ? [] : ["processors"]),
+    ...(next.memoryMib === memoryMib ? [] : ["memory"]),
+    ...(next.diskBytes === diskBytes ? [] : ["disk"]),
+  ];
+  if (changes.length === 0 || atRest.has(vm.state)) return;
+  throw new BangerError(
+    "precondition",
+    `Cannot change the ${changes.join(" and ")} of VM "${name}": it is ${vm.state}`,
+    { hint: `banger vm stop ${name}` },
+  );
+}
+
+function changedLabels(vm: VmRecord, changes: SetRequest["labels"]): Labels {
+  const labels: Record<string, string> = { ...vm.labels };
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) delete labels[key];
+    else labels[key] = value;
+  }
+  if (Object.keys(labels).length <= labelLimits.count) return labels;
+  throw new BangerError(
+    "invalid",
+    `Cannot label VM "${vm.config.name}": it would have more than ${labelLimits.count} labels`,
+  );
+}
