@@ -56,6 +56,7 @@ Deno.test("a refused parameter is named with its rule", () => {
       memoryMib: null,
       diskBytes: null,
       workspace: null,
+      labels: {},
       ephemeral: false,
       lease: false,
       start: false,
