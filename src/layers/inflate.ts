@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { Readable, type Transform } from "node:stream";
+import type { Transform } from "node:stream";
 import { createGunzip, createZstdDecompress, zstdDecompressSync } from "node:zlib";
 import { reasonOf } from "../model/errors.ts";
 import { refusal } from "./refusal.ts";
@@ -15,7 +15,10 @@ const smallFrameBytes = 128 * 1024;
 /** What such a frame may become; a larger one is inflated as a stream. */
 const smallFrameOutput = 8 * 1024 ** 2;
 
-/** Inflates a stream of any compression; members and frames one after the other are one stream. */
+/**
+ * Inflates a stream of any compression; members and frames one after the other are one stream. A
+ * chunk of `chunks` need be valid only until the next one is asked for.
+ */
 export async function* inflate(
   chunks: AsyncIterable<Uint8Array>,
   label: string,
@@ -52,7 +55,8 @@ async function readHead(source: AsyncIterator<Uint8Array>): Promise<Uint8Array> 
   while (head.length < 4) {
     const { value, done } = await source.next();
     if (done === true) break;
-    head = head.length === 0 ? value : Buffer.concat([head, value]);
+    // One that is too short must outlive the next one.
+    head = head.length === 0 && value.length >= 4 ? value : Buffer.concat([head, value]);
   }
   return head;
 }
@@ -75,24 +79,61 @@ async function* through(
   chunks: AsyncIterable<Uint8Array>,
   label: string,
 ): AsyncGenerator<Uint8Array> {
-  const source = Readable.from(chunks);
-  // What fails on the way in must end the reading; `pipe` does not pass it on.
-  let sourceError: unknown;
-  source.once("error", (error) => {
-    sourceError = error;
-    decoder.destroy(error);
-  });
-  source.pipe(decoder);
+  const feeding = new Feeding(decoder);
+  const fed = feeding.run(chunks);
   try {
     for await (const chunk of decoder) yield chunk as Uint8Array;
     // zlib ends at zeros behind a member; what else there is would go unread and unhashed.
-    if (!source.readableEnded) throw new Error("bytes follow its end");
+    if (!feeding.isComplete) throw new Error("bytes follow its end");
   } catch (cause) {
-    if (cause === sourceError) throw cause;
+    if (feeding.failure !== undefined) throw feeding.failure.error;
     throw refusal(label, "it", `cannot be inflated: ${reasonOf(cause)}`, "IMAGE_DAMAGED");
   } finally {
-    source.destroy();
     decoder.destroy();
+    await fed;
+  }
+}
+
+/**
+ * Gives a decoder one chunk after the other. Not by `pipe`: a stream asks for chunks ahead, while a
+ * source may put each into the same buffer.
+ */
+class Feeding {
+  /** Whether everything was given and taken. */
+  isComplete = false;
+  /** What the source threw. */
+  failure: { readonly error: unknown } | undefined;
+  readonly #decoder: Transform;
+  readonly #closed: Promise<false>;
+
+  constructor(decoder: Transform) {
+    this.#decoder = decoder;
+    this.#closed = new Promise((resolve) => decoder.once("close", () => resolve(false)));
+  }
+
+  /** Never rejects. */
+  async run(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const source = chunks[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const { value, done } = await source.next();
+        if (this.#decoder.destroyed) return;
+        if (done === true) break;
+        if (!await Promise.race([this.#taken(value), this.#closed])) return;
+      }
+      this.isComplete = true;
+      this.#decoder.end();
+    } catch (error) {
+      this.failure = { error };
+      this.#decoder.destroy(error instanceof Error ? error : new Error(reasonOf(error)));
+    } finally {
+      // One that fails here has failed before, or has nothing left that anybody wants.
+      await source.return?.().catch(() => {});
+    }
+  }
+
+  #taken(chunk: Uint8Array): Promise<boolean> {
+    return new Promise((resolve) => this.#decoder.write(chunk, (error) => resolve(error == null)));
   }
 }
 
@@ -144,7 +185,8 @@ async function firstParts(source: AsyncGenerator<Part, void>): Promise<Part | un
     const { value, done } = await source.next();
     // A stream that ends within a frame was refused before.
     if (done === true) return undefined;
-    collected.push(value.bytes);
+    // The source may use its buffer again for the next part.
+    collected.push(value.bytes.slice());
     bytes += value.bytes.length;
     if (value.isLast || bytes > smallFrameBytes) {
       return { bytes: Buffer.concat(collected), isLast: value.isLast };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
+import { noise } from "../../tests/support/fake_registry.ts";
 import { joined } from "../../tests/support/layer_fixture.ts";
 import { isBangerError } from "../model/errors.ts";
 import { inflate } from "./inflate.ts";
@@ -42,6 +43,43 @@ Deno.test("members and frames one after the other are one stream, wherever chunk
     ),
     { numRuns: 30 },
   );
+});
+
+Deno.test("a source may put each chunk into the same buffer", async () => {
+  const content = noise(400_000, 5);
+  const forms = {
+    gzip: gzipSync(content),
+    "zstd, one frame": zstdCompressSync(content),
+    "zstd, frames over several chunks": joined(
+      Array.from(
+        { length: 8 },
+        (_, at) => zstdCompressSync(content.subarray(at * 50_000, (at + 1) * 50_000)),
+      ),
+    ),
+    none: content,
+  };
+  async function* reusing(bytes: Uint8Array, size: number) {
+    const buffer = new Uint8Array(size);
+    for (let at = 0; at < bytes.length; at += size) {
+      // As a read of a file that takes its time.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      buffer.fill(0xee);
+      const part = bytes.subarray(at, at + size);
+      buffer.set(part);
+      yield buffer.subarray(0, part.length);
+    }
+  }
+  const all = async (stream: AsyncIterable<Uint8Array>) =>
+    joined(await Array.fromAsync(inflate(stream, "layer"), (chunk) => chunk.slice()));
+  for (const [form, bytes] of Object.entries(forms)) {
+    for (const size of [20_000, 100_000]) {
+      assert.deepEqual(await all(reusing(bytes, size)), content, form);
+    }
+  }
+  const start = content.subarray(0, 50);
+  for (const bytes of [gzipSync(start), zstdCompressSync(start), start]) {
+    assert.deepEqual(await all(reusing(new Uint8Array(bytes), 3)), start);
+  }
 });
 
 Deno.test("a frame that becomes large, and one that is large, are streamed", async () => {
