@@ -20,6 +20,10 @@ async function runRole(argv: readonly string[]): Promise<number> {
     const { runNetFilter } = await import("./src/netfilter/main.ts");
     return await runNetFilter(argv);
   }
+  if (argv[0] === "flattener" && argv[1] === "run") {
+    const { runFlattener } = await import("./src/flattener/main.ts");
+    return await runFlattener();
+  }
   if (argv[0] === "root-helper" && argv[1] === "run") {
     const words = 'banger: Cannot run "root-helper": this version has no system mode\n' +
       "hint: rootless mode needs no helper: banger vm run\n";
@@ -30,7 +34,8 @@ async function runRole(argv: readonly string[]): Promise<number> {
 }
 
 if ("WorkerGlobalScope" in globalThis) {
-  await import("./src/daemon/worker.ts");
+  if (self.name === "inflater") await import("./src/flattener/inflate_worker.ts");
+  else await import("./src/daemon/worker.ts");
 } else {
   Deno.exit(await runRole(Deno.args));
 }

@@ -28,10 +28,12 @@ const commandJoints = [
   { name: "ask", entries: ["src/cli/connect_daemon.ts", "src/cli/commands/vm_list.ts"] },
 ] as const;
 
-/** The daemon's two threads. */
-const daemonParts = [
+/** The two threads each of the daemon and of the process that unpacks images. */
+const threads = [
   { source: "./src/daemon/main.ts", file: "daemon.js" },
   { source: "./src/daemon/worker.ts", file: "worker.js" },
+  { source: "./src/flattener/main.ts", file: "flattener.js" },
+  { source: "./src/flattener/inflate_worker.ts", file: "inflater.js" },
 ] as const;
 
 /**
@@ -48,7 +50,7 @@ async function bundleAll(kind: "compiled" | "self-extracting"): Promise<string> 
     outDir: banger.bundleDir,
     split: true,
     joints: commandJoints,
-    parts: daemonParts,
+    parts: threads,
     // Its licence wants it unmodified.
     compactExcept: (name) => name.startsWith("openpgp-"),
     info,

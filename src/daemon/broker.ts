@@ -5,9 +5,11 @@ import type { HostProcesses } from "../process/host_processes.ts";
 import type { Paths } from "../paths/paths.ts";
 import { whenPassed } from "../sync/when_passed.ts";
 import { LocalMemoryFiles } from "../vmm/memory_file.ts";
+import { selfCommand } from "../version/self_command.ts";
 import { type FromWorker, fromWorker, type ToWorker, type WorkerInit } from "./broker_protocol.ts";
 import { BrokerServer } from "./broker_server.ts";
 import type { BrokerHost } from "./host_facts.ts";
+import { localFlattener } from "./local_flattener.ts";
 import { LaunchPolicy } from "./launch_policy.ts";
 import type { WorkerPermissions } from "./worker_permissions.ts";
 
@@ -50,6 +52,7 @@ export class Broker {
       processes: options.processes,
       host: options.host,
       memory: new LocalMemoryFiles(),
+      flatten: localFlattener(options.paths, selfCommand()),
       policy: new LaunchPolicy(options.paths),
     };
     this.#server = new BrokerServer(parts, (message) => this.#post(message));

@@ -9,9 +9,11 @@ import type {
 import type { BrokerArgument, BrokerCall, FromWorker, ToWorker } from "./broker_protocol.ts";
 import type { DeviceAccess } from "../process/device_access.ts";
 import type { HostFacts, VmmDevice } from "./host_facts.ts";
+import type { FlattenerEnd, RunFlattener } from "../layers/apart/flatten_apart.ts";
 import type { MemoryFiles, MemoryOwner, MemoryPaths } from "../vmm/memory_file.ts";
 
 interface Pending {
+  readonly onText?: (text: string) => void;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -29,6 +31,10 @@ export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
 
   /** Takes an answer of the broker; other messages are left to the caller (false). */
   accept(message: ToWorker): boolean {
+    if (message.type === "said") {
+      this.#pending.get(message.id)?.onText?.(message.text);
+      return true;
+    }
     if (message.type !== "answer" && message.type !== "failure") return false;
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
@@ -66,6 +72,22 @@ export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
   peerUids(): Promise<readonly number[]> {
     return this.#call("peerUids", {}) as Promise<readonly number[]>;
   }
+
+  /** As {@linkcode RunFlattener}; an abort is answered when the process is gone. */
+  readonly flatten: RunFlattener = async (job, onText, signal) => {
+    signal.throwIfAborted();
+    const id = this.#nextId++;
+    const withdraw = () => this.#post({ type: "withdraw", id });
+    signal.addEventListener("abort", withdraw, { once: true });
+    try {
+      return await new Promise<unknown>((resolve, reject) => {
+        this.#pending.set(id, { resolve, reject, onText });
+        this.#post({ type: "call", id, call: "flatten", argument: job });
+      }) as FlattenerEnd;
+    } finally {
+      signal.removeEventListener("abort", withdraw);
+    }
+  };
 
   async sealDescriptors(): Promise<void> {
     await this.#call("sealDescriptors", {});

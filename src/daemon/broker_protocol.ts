@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type WireError, wireError } from "../api/operation.ts";
 import type { Config } from "../config/config.ts";
+import { type Digest, isDigest } from "../model/digest.ts";
 import type { PathsInput } from "../paths/paths.ts";
 import type { BuildInfo } from "../version/build_info.ts";
 
@@ -24,6 +25,8 @@ export interface WorkerInit {
 export type ToWorker =
   | WorkerInit
   | { readonly type: "shutdown" }
+  /** What a process that a call started has printed. */
+  | { readonly type: "said"; readonly id: number; readonly text: string }
   | { readonly type: "answer"; readonly id: number; readonly result: unknown }
   | { readonly type: "failure"; readonly id: number; readonly error: WireError };
 
@@ -33,6 +36,8 @@ const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const pid = v.pipe(v.number(), v.safeInteger(), v.minValue(2));
 const handle = v.strictObject({ pid, startTicks: whole });
 const path = v.pipe(text(4096), v.startsWith("/"));
+const digest = v.custom<Digest>(isDigest, "not a digest");
+const fileName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/));
 
 /** The calls that the broker answers, with the shape of their argument. Nothing else exists. */
 export const brokerCalls = {
@@ -56,6 +61,17 @@ export const brokerCalls = {
     owner: v.nullable(v.strictObject({ uid: whole, gid: whole })),
   }),
   removeMemory: v.strictObject({ path }),
+  flatten: v.strictObject({
+    staging: fileName,
+    file: fileName,
+    layers: v.pipe(
+      v.array(v.strictObject({ digest, diffId: digest, size: whole })),
+      v.maxLength(500),
+    ),
+    sizeBytes: whole,
+    uuid: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+    madeSeconds: v.pipe(v.number(), v.safeInteger()),
+  }),
   sealDescriptors: v.strictObject({}),
   bootId: v.strictObject({}),
   vmmDevice: v.strictObject({ path: v.literal("/dev/kvm") }),

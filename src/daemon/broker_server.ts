@@ -2,6 +2,7 @@ import type * as v from "valibot";
 import { checkParams, toWireError } from "../api/codec.ts";
 import { BangerError } from "../model/errors.ts";
 import type { HostProcesses } from "../process/host_processes.ts";
+import type { RunFlattener } from "../layers/apart/flatten_apart.ts";
 import type { MemoryFiles } from "../vmm/memory_file.ts";
 import { type BrokerArgument, type BrokerCall, brokerCalls } from "./broker_protocol.ts";
 import type { FromWorker, ToWorker } from "./broker_protocol.ts";
@@ -13,6 +14,7 @@ export interface BrokerParts {
   readonly processes: HostProcesses;
   readonly host: BrokerHost;
   readonly memory: MemoryFiles;
+  readonly flatten: RunFlattener;
   readonly policy: LaunchPolicy;
 }
 
@@ -20,6 +22,7 @@ type Handlers = {
   readonly [C in BrokerCall]: (
     argument: BrokerArgument<C>,
     signal: AbortSignal,
+    say: (text: string) => void,
   ) => Promise<unknown>;
 };
 
@@ -37,7 +40,7 @@ export class BrokerServer {
   readonly #running = new Map<number, AbortController>();
 
   constructor(parts: BrokerParts, post: (message: ToWorker) => void) {
-    const { processes, host, memory, policy } = parts;
+    const { processes, host, memory, flatten, policy } = parts;
     this.#post = post;
     this.#handlers = {
       launch: async (spec) => {
@@ -64,6 +67,10 @@ export class BrokerServer {
         policy.checkMemory(path, null);
         return memory.remove(path);
       },
+      flatten: async (job, signal, say) => {
+        await host.sealDescriptors();
+        return await flatten(job, say, signal);
+      },
       sealDescriptors: () => host.sealDescriptors(),
       bootId: () => host.bootId(),
       vmmDevice: ({ path }) => host.vmmDevice(path),
@@ -79,7 +86,8 @@ export class BrokerServer {
         throw new BangerError("exhausted", `Cannot call "${message.call}": too many calls at once`);
       }
       this.#running.set(id, stop);
-      const result = await this.#dispatch(message.call, message.argument, stop.signal);
+      const say = (text: string) => this.#post({ type: "said", id, text });
+      const result = await this.#dispatch(message.call, message.argument, stop.signal, say);
       this.#post({ type: "answer", id, result });
     } catch (error) {
       this.#post({ type: "failure", id, error: toWireError(error) });
@@ -93,9 +101,18 @@ export class BrokerServer {
     this.#running.get(id)?.abort(new BangerError("cancelled", "Stopped: cancelled"));
   }
 
-  #dispatch(call: BrokerCall, argument: unknown, signal: AbortSignal): Promise<unknown> {
+  #dispatch(
+    call: BrokerCall,
+    argument: unknown,
+    signal: AbortSignal,
+    say: (text: string) => void,
+  ): Promise<unknown> {
     const checked = checkParams(`broker ${call}`, brokerCalls[call] as v.GenericSchema, argument);
-    const handler = this.#handlers[call] as (a: unknown, s: AbortSignal) => Promise<unknown>;
-    return handler(checked, signal);
+    const handler = this.#handlers[call] as (
+      argument: unknown,
+      signal: AbortSignal,
+      say: (text: string) => void,
+    ) => Promise<unknown>;
+    return handler(checked, signal, say);
   }
 }

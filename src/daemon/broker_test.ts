@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { isBangerError } from "../model/errors.ts";
 import { Paths } from "../paths/paths.ts";
+import type { RunFlattener } from "../layers/apart/flatten_apart.ts";
+import type { FlattenJob } from "../layers/apart/flatten_job.ts";
 import type { HostProcesses, LaunchSpec } from "../process/host_processes.ts";
 import { assertNarrow, forbidden } from "./assert_narrow.ts";
 import { BrokerClient } from "./broker_client.ts";
@@ -42,13 +44,26 @@ function fixture(paths: Paths) {
     remove: (path) => Promise.resolve(void removed.push(path)),
   };
   const policy = new LaunchPolicy(paths);
-  const server = new BrokerServer({ processes, host, memory, policy }, post);
+  const flattened: FlattenJob[] = [];
+  const flatten: RunFlattener = async (job, onText, signal) => {
+    flattened.push(job);
+    onText("one\n");
+    await tick();
+    onText("two\n");
+    if (job.file === "endless") {
+      await new Promise((_, reject) =>
+        signal.addEventListener("abort", () => tick().then(() => reject(signal.reason)))
+      );
+    }
+    return { code: 3, stderr: "words" };
+  };
+  const server = new BrokerServer({ processes, host, memory, flatten, policy }, post);
   const client: BrokerClient = new BrokerClient((message: FromWorker) => {
     const copy = structuredClone(message);
     if (copy.type === "call") server.call(copy);
     if (copy.type === "withdraw") server.withdraw(copy.id);
   });
-  return { client, server, launched, removed, waits: () => waits };
+  return { client, server, launched, removed, flattened, waits: () => waits };
 }
 
 async function withPaths(uid: number, body: (paths: Paths) => Promise<void>): Promise<void> {
@@ -242,4 +257,67 @@ Deno.test("a thread that is not narrow refuses to serve, and every wall is looke
   const open = forbidden(paths).filter(({ probe }) => probe()).map(({ name }) => name);
   assert.ok(open.includes("call native code") && open.includes("see HOME"), open.join());
   assert.throws(() => assertNarrow(paths), (e) => isBangerError(e) && e.code === "NOT_NARROW");
+});
+
+const digest = `sha256:${"0a".repeat(32)}` as const;
+const job: FlattenJob = {
+  staging: "image-4f",
+  file: "rootfs.ext4",
+  layers: [{ digest, diffId: digest, size: 9 }],
+  sizeBytes: 2 ** 33,
+  uuid: "0".repeat(32),
+  madeSeconds: -1,
+};
+
+Deno.test("an image is unpacked by name only; what its process says comes back", async () => {
+  await withPaths(1000, async (paths) => {
+    const { client, flattened } = fixture(paths);
+    const said: string[] = [];
+    const never = new AbortController().signal;
+    const end = await client.flatten(job, (text) => said.push(text), never);
+    assert.deepEqual([end, said], [{ code: 3, stderr: "words" }, ["one\n", "two\n"]]);
+    assert.deepEqual(flattened, [job]);
+    const hostile: readonly Record<string, unknown>[] = [
+      ...["..", ".", "", "a/b", "../x", "/etc", "a\0", "-x", "a".repeat(101)].flatMap((name) => [
+        { staging: name },
+        { file: name },
+      ]),
+      ...["sha256:../../x", `sha256:${"0".repeat(63)}/`, "md5:00", 7, null].flatMap((bad) => [
+        { layers: [{ digest: bad, diffId: digest, size: 9 }] },
+        { layers: [{ digest, diffId: bad, size: 9 }] },
+      ]),
+      { layers: [{ digest, diffId: digest, size: 9, path: "/etc/shadow" }] },
+      { layers: [{ digest, diffId: digest, size: -1 }] },
+      { layers: Array.from({ length: 501 }, () => job.layers[0]) },
+      ...[-1, 1.5, "8"].map((sizeBytes) => ({ sizeBytes })),
+      { uuid: "0".repeat(31) },
+      { madeSeconds: 0.5 },
+      { out: "/etc/passwd" },
+    ];
+    for (const change of hostile) {
+      await assert.rejects(
+        client.flatten({ ...job, ...change } as FlattenJob, () => {}, never),
+        (error) => isBangerError(error, "invalid"),
+        JSON.stringify(change),
+      );
+    }
+    assert.equal(flattened.length, 1);
+  });
+});
+
+Deno.test("who stops an unpacking hears of it when its process is gone", async () => {
+  await withPaths(1000, async (paths) => {
+    const { client } = fixture(paths);
+    const stop = new AbortController();
+    let gone = false;
+    const running = client.flatten({ ...job, file: "endless" }, () => {}, stop.signal)
+      .catch((error) => (gone = true, error));
+    await tick();
+    await tick();
+    assert.equal(gone, false);
+    stop.abort();
+    assert.equal(gone, false);
+    assert.ok(isBangerError(await running, "cancelled"));
+    await assert.rejects(client.flatten(job, () => {}, AbortSignal.abort()));
+  });
 });

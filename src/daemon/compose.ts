@@ -68,6 +68,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     buildImage: buildDebianImage,
     registry: registryImages({
       blobsDir: paths.blobsDir,
+      flatten: deps.flatten,
       uid: paths.uid,
       arch,
       now: deps.nowMs,

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import type { RunFlattener } from "../layers/apart/flatten_apart.ts";
 import type { Logger } from "../log/log.ts";
 import type { Paths } from "../paths/paths.ts";
 import type { HostProcesses } from "../process/host_processes.ts";
@@ -21,6 +22,8 @@ export interface ServiceDeps {
   /** Long-lived programs, started and watched by the broker. */
   readonly processes: HostProcesses;
   readonly memory: MemoryFiles;
+  /** Unpacks an image in a process of its own. */
+  readonly flatten: RunFlattener;
   /** What only the broker can see of the host. */
   readonly host: HostFacts;
   /** The log of one part, such as `vm`. */

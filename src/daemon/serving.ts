@@ -132,6 +132,7 @@ export class Serving {
       operations,
       processes: this.#broker,
       memory: this.#broker,
+      flatten: this.#broker.flatten,
       host: this.#broker,
       logOf,
       hostTscKhz: this.#init.hostTscKhz,

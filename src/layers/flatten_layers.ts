@@ -56,7 +56,7 @@ export interface FlattenedImage {
  * its blocks are used again. Keeping layers to see first what survives would write and read all of
  * them once more.
  *
- * Works in the caller's thread, in slices of a chunk; call it in a Worker where others must not wait.
+ * Works in the caller's thread, in slices of a chunk; where others must not wait, see `apart`.
  * The file is not synced: whoever publishes it does that.
  *
  * @throws BangerError `untrusted` when a layer is damaged, unsafe, beyond a limit or not the one that
@@ -66,20 +66,22 @@ export interface FlattenedImage {
 export async function flattenLayers(options: FlattenOptions): Promise<FlattenedImage> {
   const file = ImageFile.create(options.out, options.sizeBytes);
   try {
-    const image = await writeImage(file, options);
-    const diskBytes = file.diskBytes();
-    file[Symbol.dispose]();
-    return { diskBytes, ...image };
+    using written = file;
+    const image = await flattenInto(written, options);
+    return { diskBytes: written.diskBytes(), ...image };
   } catch (error) {
-    file[Symbol.dispose]();
     await Deno.remove(options.out).catch(() => {});
     throw error;
   }
 }
 
-async function writeImage(
+/**
+ * As {@linkcode flattenLayers}, into a file that is open; when anything fails it is the caller's to remove.
+ * Needs no permission at all, if `readLayer` needs none.
+ */
+export async function flattenInto(
   file: ImageFile,
-  options: FlattenOptions,
+  options: Omit<FlattenOptions, "out">,
 ): Promise<Omit<FlattenedImage, "diskBytes">> {
   const limits = { ...defaultLimits, ...options.limits };
   const { sizeBytes, uuid, made, label, signal } = options;

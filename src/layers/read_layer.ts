@@ -18,7 +18,8 @@ export interface LayerSource {
 
 /** What a layer turned out to be. */
 export interface LayerDigests {
-  readonly digest: string;
+  /** Of the bytes as stored; `null` where whoever read them left that to others. */
+  readonly digest: string | null;
   readonly diffId: string;
   /** Bytes as stored, and of the tar inside. */
   readonly storedBytes: number;
@@ -53,15 +54,39 @@ export type ReadLayer = (
 /** Reads a layer in this thread, hashing both forms on the way. */
 export const readLayer: ReadLayer = (layer, limits, tarBytesBefore) => {
   const stored = createDigest(layer.label, layer.digest);
-  const tar = createDigest(layer.label, layer.diffId);
   async function* storedChunks() {
     for await (const chunk of layer.open()) {
       stored.update(chunk);
       yield chunk;
     }
   }
+  return hashedReading(layer, limits, tarBytesBefore, inflate(storedChunks(), layer.label), {
+    get bytes() {
+      return stored.bytes;
+    },
+    check: () => stored.check("bytes"),
+  });
+};
+
+/** The stored form of a layer while it is read, wherever that is. */
+export interface StoredForm {
+  /** Bytes read so far. */
+  readonly bytes: number;
+  /** Its digest, once all is read; `null` when nobody looked. @throws BangerError `untrusted` */
+  check(): string | null;
+}
+
+/** Hashes what was inflated of a layer, and ends it at the limits. */
+export function hashedReading(
+  layer: Pick<LayerSource, "label" | "diffId">,
+  limits: LayerLimits,
+  tarBytesBefore: number,
+  inflated: AsyncIterable<Uint8Array>,
+  stored: StoredForm,
+): LayerReading {
+  const tar = createDigest(layer.label, layer.diffId);
   async function* tarChunks() {
-    for await (const chunk of inflate(storedChunks(), layer.label)) {
+    for await (const chunk of inflated) {
       tar.update(chunk);
       checkInflated(layer.label, limits, tarBytesBefore + tar.bytes, tar.bytes, stored.bytes);
       yield chunk;
@@ -73,13 +98,13 @@ export const readLayer: ReadLayer = (layer, limits, tarBytesBefore) => {
       return stored.bytes;
     },
     digests: () => ({
-      digest: stored.check("bytes"),
+      digest: stored.check(),
       diffId: tar.check("content"),
       storedBytes: stored.bytes,
       tarBytes: tar.bytes,
     }),
   };
-};
+}
 
 function checkInflated(
   label: string,

@@ -10,8 +10,8 @@ import { FrameRules } from "../vmm/netfilter/frame_rules.ts";
 import { FrameSieve } from "../vmm/netfilter/frame_sieve.ts";
 import { relay } from "../vmm/netfilter/relay.ts";
 import { guestNetwork } from "../vmm/passt/guest_network.ts";
+import { assertClosed, assertSocketsOnly, giveUp } from "../process/own_permissions.ts";
 import { unreadySocket } from "../version/unready_socket.ts";
-import { assertClosed, assertSocketsOnly, giveUp } from "./permissions.ts";
 
 /** How long QEMU may take until it connects. */
 const acceptTimeoutMs = 60_000;

@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import { type Digest, digestParts, isDigest } from "../model/digest.ts";
 import { BangerError } from "../model/errors.ts";
 import { ensurePrivateDir } from "../paths/ensure_dir.ts";
+import { blobPartPath, blobPath, partSuffix } from "./blob_path.ts";
 
-/** Ending of the file that a download under way, or one that broke off, has. */
-const partSuffix = ".part";
 const readBytes = 1024 ** 2;
 
 /** Blobs that somebody needs until this is disposed of. */
@@ -39,13 +38,12 @@ export class BlobStore {
 
   /** Where the blob is, or will be. */
   path(digest: Digest): string {
-    const { algorithm, hex } = digestParts(digest);
-    return `${this.#dir}/${algorithm}/${hex}`;
+    return blobPath(this.#dir, digest);
   }
 
   /** Where the download of the blob is written. */
   partPath(digest: Digest): string {
-    return `${this.path(digest)}${partSuffix}`;
+    return blobPartPath(this.#dir, digest);
   }
 
   /** Bytes of the blob; `undefined` when it is not here. */
@@ -102,6 +100,18 @@ export class BlobStore {
     } catch (error) {
       await Deno.remove(temporary).catch(() => {});
       throw diskError(error, this.#dir);
+    }
+  }
+
+  /**
+   * Removes blobs that are of no use to the caller, who holds them, unless another one does as well.
+   * An image that was made of them needs them no more.
+   */
+  async discard(digests: Iterable<Digest>): Promise<void> {
+    for (const digest of digests) {
+      if ((this.#holds.get(digest) ?? 0) <= 1) {
+        await Deno.remove(this.path(digest)).catch(ignoreMissing);
+      }
     }
   }
 
@@ -187,4 +197,8 @@ export function diskError(error: unknown, dir: string): unknown {
     code: "NO_SPACE",
     cause: error,
   });
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

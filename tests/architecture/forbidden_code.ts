@@ -43,11 +43,11 @@ export const forbiddenCode: readonly Rule[] = [
     "a leaf that reads the environment cannot be tested or reasoned about",
     /\bDeno\.env\b|\bprocess\.env\b/,
     // The streams of the CLI are its edge (NO_COLOR, TERM). Started from source, banger must give
-    // its child the module cache that it was started with. Worker and net filter assert that it is denied.
+    // its child the module cache that it was started with. Roles assert that it is denied.
     new RegExp(
       "^(src/(paths|config)/|(src/(cli|daemon|helper)/|agent/)?main\\.ts$|" +
         "src/(cli/standard_streams|version/self_command|daemon/assert_narrow|" +
-        "netfilter/permissions)\\.ts$)",
+        "process/own_permissions)\\.ts$)",
     ),
     { path: "src/store/open.ts", text: 'Deno.env.get("HOME");' },
   ),

@@ -11,7 +11,7 @@ const ranks: Readonly<Record<string, number>> = {
   ...rank(3, "repository doctor"),
   ...rank(4, "services"),
   ...rank(5, "capabilities"),
-  ...rank(6, "cli daemon helper netfilter"),
+  ...rank(6, "cli daemon flattener helper netfilter"),
 };
 const mainRank = 7;
 

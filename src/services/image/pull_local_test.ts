@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { flattenHere } from "../../../tests/support/flatten_here.ts";
 import {
   imageServiceDeps,
   recordingReporter,
@@ -29,7 +30,8 @@ async function withService(
   await using base = await imageServiceDeps();
   const { uid, arch, now } = base;
   const blobsDir = `${base.root}/blobs`;
-  const deps = { ...base, registry: registryImages({ blobsDir, uid, arch, now }) };
+  const flatten = flattenHere({ stagingDir: base.paths.stagingDir, blobsDir });
+  const deps = { ...base, registry: registryImages({ blobsDir, flatten, uid, arch, now }) };
   const service = new ImageService(deps);
   const reporter = recordingReporter();
   const pull = async (text: string, { name, refresh = false }: {

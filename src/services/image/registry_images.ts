@@ -1,6 +1,7 @@
-import { checkSpace } from "../../images/disk_space.ts";
+import type { RunFlattener } from "../../layers/apart/flatten_apart.ts";
 import type { ImageRun } from "../../model/artefacts.ts";
 import type { Digest } from "../../model/digest.ts";
+import { isBangerError } from "../../model/errors.ts";
 import type { BlobHold, BlobStore } from "../../oci/blob_store.ts";
 import type { BlobFetcher } from "../../oci/fetch_blobs.ts";
 import type { ImageConfig } from "../../oci/image_config.ts";
@@ -8,11 +9,14 @@ import type { ImageOrigin } from "../../oci/image_origin.ts";
 import type { RegistryTransport } from "../../oci/registry_transport.ts";
 import type { ResolvedImage } from "../../oci/resolve_image.ts";
 import type { RegistrySource, ResolvedRegistryImage, SourceContext } from "./contract.ts";
+import { checkPullSpace } from "./pull_space.ts";
 
 /** What {@linkcode registryImages} needs. */
 export interface RegistryImagesOptions {
   /** Where blobs are kept. */
   readonly blobsDir: string;
+  /** Starts the process that unpacks. */
+  readonly flatten: RunFlattener;
   readonly uid: number;
   readonly arch: "x86_64" | "aarch64";
   /** Milliseconds since the epoch. */
@@ -38,9 +42,6 @@ function virtualBytesFor(layerBytes: number): number {
   return Math.max(8 * gib, Math.ceil((5 * layerBytes) / gib + 4) * gib);
 }
 
-/** Blobs and file system, for each byte of compressed layers; a guess on the low side. */
-const neededPerLayerByte = 3;
-
 /** How long a download that broke off can be gone on with. */
 const partsForMs = 7 * 24 * 3600 * 1000;
 
@@ -58,7 +59,7 @@ export function registryImages(options: RegistryImagesOptions): RegistrySource {
       using hold = store.hold();
       const platform = platformOf(options.arch);
       const resolved = await resolveImage(origin, { platform, signal, store, hold });
-      return await body(describe(resolved, { origin, store, fetcher, hold }));
+      return await body(describe(resolved, { ...options, origin, store, fetcher }));
     },
     withLocal: async (image, signal, body) => {
       const { store, fetcher } = await load();
@@ -73,7 +74,10 @@ export function registryImages(options: RegistryImagesOptions): RegistrySource {
         signal,
         hold,
       });
-      const described = { ...describe(resolved, { origin, store, fetcher, hold }), blobs: [] };
+      const described = {
+        ...describe(resolved, { ...options, origin, store, fetcher }),
+        blobs: [],
+      };
       return await body(described, await origin.names(signal));
     },
     drop: async (blobs, keep) => {
@@ -97,12 +101,13 @@ async function loadTools({ blobsDir, uid }: RegistryImagesOptions): Promise<Tool
   return { store, fetcher: new BlobFetcher(store), transport: new RegistryTransport() };
 }
 
-interface Origin {
+interface Origin extends Pick<RegistryImagesOptions, "blobsDir" | "flatten"> {
   readonly origin: ImageOrigin;
   readonly store: BlobStore;
   readonly fetcher: BlobFetcher;
-  readonly hold: BlobHold;
 }
+
+type UnpackContext = Omit<SourceContext, "mirror">;
 
 function describe(image: ResolvedImage, from: Origin): ResolvedRegistryImage {
   return {
@@ -110,79 +115,144 @@ function describe(image: ResolvedImage, from: Origin): ResolvedRegistryImage {
     run: runOf(image.config),
     blobs: [...image.blobs],
     layers: image.layers.map(({ digest }) => digest),
-    unpack: async ({ stagingDir, reporter, signal }) => {
-      const needed = neededPerLayerByte * image.layerBytes;
-      await checkSpace(`pull image "${from.origin.label}"`, stagingDir, needed, signal);
-      await fetchLayers(image, from, reporter, signal);
-      return await writeRootfs(image, from.store, `${stagingDir}/${rootfsFile}`, reporter, signal);
+    unpack: async (context) => {
+      await checkSpaceFor(image, from, context);
+      try {
+        return await fetchAndWrite(image, from, context);
+      } catch (error) {
+        // Layers that nothing can be made of would fail the next pull, too; on a full disk they are in the way.
+        if (isBangerError(error, "untrusted") || isBangerError(error, "exhausted")) {
+          await from.store.discard(image.layers.map(({ digest }) => digest));
+        }
+        throw error;
+      }
     },
   };
 }
 
-async function fetchLayers(
-  image: ResolvedImage,
-  { origin, fetcher }: Origin,
-  reporter: SourceContext["reporter"],
-  signal: AbortSignal,
+async function checkSpaceFor(
+  { layers, layerBytes }: ResolvedImage,
+  { origin, store, blobsDir }: Origin,
+  { stagingDir, reporter, signal }: UnpackContext,
 ): Promise<void> {
-  await reporter.stage(
-    { id: "image.layers", title: `Pulling ${origin.label}` },
+  let missingBytes = 0;
+  for (const { digest, size } of new Map(layers.map((layer) => [layer.digest, layer])).values()) {
+    if (await store.size(digest) === undefined) missingBytes += size;
+  }
+  const space = { label: origin.label, blobsDir, stagingDir, missingBytes, layerBytes };
+  await checkPullSpace(space, (text) => reporter.notice(text), signal);
+}
+
+/**
+ * Brings the layers, and meanwhile makes the file system of what is here of them. When one of the two
+ * fails, the other is stopped, and has ended before this does.
+ */
+async function fetchAndWrite(image: ResolvedImage, from: Origin, context: UnpackContext) {
+  const { reporter } = context;
+  const failed = new AbortController();
+  const signal = AbortSignal.any([context.signal, failed.signal]);
+  const fetching = reporter.stage(
+    { id: "image.layers", title: `Pulling ${from.origin.label}` },
     async (progress) => {
-      await fetcher.fetch(origin, image.layers, {
+      await from.fetcher.fetch(from.origin, image.layers, {
         signal,
         onProgress: (bytes, totalBytes) => progress(bytes, totalBytes, "bytes"),
       });
     },
   );
+  const show: Shown = {};
+  const writing = writeOfVerified(image, from, { ...context, signal }, show, fetching);
+  // The first failure is the one to tell: the other one's follows from it.
+  for (const each of [writing, fetching]) each.catch((error) => failed.abort(error));
+  try {
+    await fetching;
+    return await reporter.stage(
+      { id: "image.rootfs", title: "Writing the file system" },
+      async (progress) => {
+        show.progress = (done, total) => progress(done, total, "bytes");
+        return await writing;
+      },
+    );
+  } catch (error) {
+    await Promise.allSettled([fetching, writing]);
+    context.signal.throwIfAborted();
+    throw failed.signal.reason ?? error;
+  }
+}
+
+/**
+ * Writes the file system of layers that are still coming. One that turns out bad meanwhile may not be
+ * what its digest says: that is for the download to tell. What a broken download had left may have
+ * been read, too. So it is done again once everything is verified.
+ */
+async function writeOfVerified(
+  image: ResolvedImage,
+  from: Origin,
+  context: UnpackContext,
+  show: Shown,
+  fetching: Promise<void>,
+) {
+  const fetched = fetching.then(() => void (show.isFetched = true));
+  fetched.catch(() => {});
+  try {
+    return await writeRootfs(image, from, context, show);
+  } catch (error) {
+    if (show.isFetched === true || !isBangerError(error, "untrusted")) throw error;
+    await fetched;
+    await Deno.remove(`${context.stagingDir}/${rootfsFile}`).catch(() => {});
+    return await writeRootfs(image, from, context, show);
+  }
+}
+
+/** What the writing is told of the download. */
+interface Shown {
+  /** Whether all layers are here. */
+  isFetched?: boolean;
+  /** Who is shown how far the writing is; nobody until the layers are here. */
+  progress?: (done: number, total: number) => void;
 }
 
 async function writeRootfs(
   image: ResolvedImage,
-  store: BlobStore,
-  out: string,
-  reporter: SourceContext["reporter"],
-  signal: AbortSignal,
+  { flatten, origin }: Origin,
+  { stagingDir, signal }: UnpackContext,
+  show: Shown,
 ) {
-  const { flattenLayers } = await import("../../layers/flatten_layers.ts");
+  const { flattenApart } = await import("../../layers/apart/flatten_apart.ts");
   const virtualBytes = virtualBytesFor(image.layerBytes);
   const sizes = image.layers.map(({ size }) => size);
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  return await reporter.stage(
-    { id: "image.rootfs", title: "Writing the file system" },
-    async (progress) => {
-      const { diskBytes } = await flattenLayers({
-        layers: image.layers.map(({ digest, diffId }) => ({
-          label: digest,
-          diffId,
-          open: () => store.read(digest),
-        })),
-        out,
-        sizeBytes: virtualBytes,
-        uuid: uuidOf(image.digest),
-        made: timeOf(image.config.created),
-        label: "banger-root",
-        signal,
-        onProgress: ({ layer, storedBytes }) => {
-          const before = sizes.slice(0, layer).reduce((sum, size) => sum + size, 0);
-          progress(Math.min(total, before + storedBytes), total, "bytes");
-        },
-      });
-      return { file: rootfsFile, virtualBytes, diskBytes };
+  await flattenApart(flatten, {
+    staging: stagingDir.slice(stagingDir.lastIndexOf("/") + 1),
+    file: rootfsFile,
+    layers: image.layers.map(({ digest, diffId, size }) => ({ digest, diffId, size })),
+    sizeBytes: virtualBytes,
+    uuid: uuidOf(image.digest),
+    madeSeconds: secondsOf(image.config.created),
+  }, {
+    label: origin.label,
+    signal,
+    mayWait: () => show.isFetched !== true,
+    onProgress: ({ layer, storedBytes }) => {
+      const before = sizes.slice(0, layer).reduce((sum, size) => sum + size, 0);
+      show.progress?.(Math.min(total, before + storedBytes), total);
     },
-  );
+  });
+  const { blocks } = await Deno.lstat(`${stagingDir}/${rootfsFile}`);
+  return { file: rootfsFile, virtualBytes, diskBytes: (blocks ?? 0) * 512 };
 }
 
 /** A UUID (RFC 9562, version 8) that follows from the image: equal images are equal files. */
-function uuidOf(digest: Digest): Uint8Array {
+function uuidOf(digest: Digest): string {
   const bytes = Uint8Array.fromHex(digest.slice(digest.indexOf(":") + 1).slice(0, 32));
   bytes[6] = (bytes[6]! & 0x0f) | 0x80;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  return bytes;
+  return bytes.toHex();
 }
 
-function timeOf(created: string | null) {
+function secondsOf(created: string | null): number {
   const ms = created === null ? 0 : Date.parse(created);
-  return { seconds: Number.isFinite(ms) ? Math.floor(ms / 1000) : 0, nanoseconds: 0 };
+  return Number.isFinite(ms) ? Math.floor(ms / 1000) : 0;
 }
 
 function runOf({ env, workingDir, user, entrypoint, cmd }: ImageConfig): ImageRun {

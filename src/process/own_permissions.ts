@@ -27,25 +27,40 @@ export function assertSocketsOnly(): void {
 }
 
 /**
- * Asserts that nothing is allowed any more, by asking Deno and by trying; open connections go on.
- * `socketPath` is one that could be connected to until now.
+ * Asserts that reading files is all that can be left, and not the whole file system.
  *
- * @throws Error what is still allowed: nothing may be filtered then
+ * @throws Error what else is allowed: nothing may be read then
  */
-export function assertClosed(socketPath: string): void {
-  const attempts: readonly (readonly [string, () => unknown])[] = [
+export function assertReadsOnly(): void {
+  refuse([
+    ...everyName.filter(isGranted),
+    ...attemptsAt("/tmp/banger").filter(([, attempt]) => isAllowed(attempt)).map(([name]) => name),
+  ]);
+}
+
+/**
+ * Asserts that nothing is allowed any more, by asking Deno and by trying; open files and connections
+ * go on. `path` is one that could be used until now.
+ *
+ * @throws Error what is still allowed: nothing of strangers may be looked at then
+ */
+export function assertClosed(path: string): void {
+  refuse([
+    ...everyName.filter(isGranted),
+    ...attemptsAt(path).filter(([, attempt]) => isAllowed(attempt)).map(([name]) => name),
+  ]);
+}
+
+function attemptsAt(path: string): readonly (readonly [string, () => unknown])[] {
+  return [
     ["open a file", () => Deno.openSync("/etc/passwd").close()],
-    ["look at its socket", () => Deno.lstatSync(socketPath)],
-    ["remove its socket", () => Deno.removeSync(`${socketPath}.none`)],
+    ["look at its own file", () => Deno.lstatSync(path)],
+    ["remove its own file", () => Deno.removeSync(`${path}.none`)],
     ["listen on the loopback", () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close()],
     ["see the environment", () => Deno.env.get("PATH")],
     ["ask the system", () => Deno.hostname()],
     ["load libc", () => Deno.dlopen("libc.so.6", {}).close()],
   ];
-  refuse([
-    ...everyName.filter(isGranted),
-    ...attempts.filter(([, attempt]) => isAllowed(attempt)).map(([name]) => name),
-  ]);
 }
 
 function isGranted(name: PermissionName): boolean {
