@@ -133,7 +133,7 @@ class Feeding {
   }
 
   #taken(chunk: Uint8Array): Promise<boolean> {
-    return new Promise((resolve) => this.#decoder.write(chunk, (error) => resolve(error == null)));
+    return new Promise((resolve) => this.#decoder.write(chunk, (error) => resolve(!error)));
   }
 }
 

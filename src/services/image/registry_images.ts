@@ -2,7 +2,7 @@ import type { RunFlattener } from "../../layers/apart/flatten_apart.ts";
 import type { ImageRun } from "../../model/artefacts.ts";
 import type { Digest } from "../../model/digest.ts";
 import { isBangerError } from "../../model/errors.ts";
-import type { BlobHold, BlobStore } from "../../oci/blob_store.ts";
+import type { BlobStore } from "../../oci/blob_store.ts";
 import type { BlobFetcher } from "../../oci/fetch_blobs.ts";
 import type { ImageConfig } from "../../oci/image_config.ts";
 import type { ImageOrigin } from "../../oci/image_origin.ts";
