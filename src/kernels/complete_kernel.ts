@@ -1,5 +1,6 @@
-import { isBangerError } from "../model/errors.ts";
+import { BangerError, isBangerError } from "../model/errors.ts";
 import { writeInitrd, writeMarkerInitrd } from "./initrd.ts";
+import { ModuleDisk } from "./module_disk.ts";
 
 /** A kernel that came without some of what booting it needs. */
 export interface IncompleteKernel {
@@ -26,7 +27,7 @@ const probeFile = "probe-initrd.img";
 /**
  * Makes what a kernel lacks, in its directory: the initrd that takes it to the guest kit, and the one for
  * the trial of an accelerator. A kernel without modules has its drivers built in, and its initrd is a
- * few programs only.
+ * few programs only; of a modules disk, what the guest's devices need is taken along.
  *
  * @throws BangerError `precondition` when busybox is missing, `untrusted` when the modules are not
  * what this needs, `cancelled`
@@ -37,12 +38,36 @@ export async function completeKernel(
 ): Promise<CompletedKernel> {
   const { busyboxPath, initrd } = kernel;
   kernel.signal.throwIfAborted();
-  if (initrd === null) await writeInitrd(`${dir}/${initrdFile}`, { busyboxPath, modulesDir: null });
+  if (initrd === null) await writeOwnInitrd(dir, kernel);
   return {
     initrd: initrd ?? initrdFile,
     initrdIsOurs: initrd === null,
     probeInitrd: await writeProbe(dir, busyboxPath),
   };
+}
+
+async function writeOwnInitrd(
+  dir: string,
+  { modules, busyboxPath }: IncompleteKernel,
+): Promise<void> {
+  const path = `${dir}/${initrdFile}`;
+  if (modules === null) {
+    await writeInitrd(path, { busyboxPath, modules: null });
+    return;
+  }
+  using disk = await openDisk(`${dir}/${modules}`, modules);
+  await writeInitrd(path, { busyboxPath, modules: disk });
+}
+
+async function openDisk(path: string, name: string): Promise<ModuleDisk> {
+  try {
+    return await ModuleDisk.open(path);
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new BangerError("untrusted", `Cannot read modules "${name}": ${cause.message}`, {
+      cause,
+    });
+  }
 }
 
 async function writeProbe(dir: string, busyboxPath: string): Promise<string | null> {

@@ -124,12 +124,12 @@ async function pullFrom(suite: string, options: KernelPullOptions): Promise<Pull
   const busyboxPath = options.busyboxPath ?? "/bin/busybox";
   const initrd = `${staging}/initrd.img`;
   const probeInitrd = `${staging}/probe-initrd.img`;
-  await writeInitrd(initrd, { busyboxPath, modulesDir: unpacked.modules });
+  await writeInitrd(initrd, { busyboxPath, modules: unpacked.modules });
   await writeMarkerInitrd(probeInitrd, busyboxPath);
 
   options.onProgress?.("modules", null, null);
   options.signal?.throwIfAborted();
-  await writeModuleDependencies(await ModuleTree.open(unpacked.modules));
+  await writeModuleDependencies(unpacked.modules, await ModuleTree.open(unpacked.modules));
   const modulesExt4 = `${staging}/modules.ext4`;
   await writeModulesDisk(modulesExt4, unpacked.modules, options.signal);
   await Deno.remove(unpacked.modules, { recursive: true });

@@ -9,6 +9,7 @@ import { BangerError } from "../model/errors.ts";
 import { cpioArchive, type CpioEntry } from "./cpio.ts";
 import { withoutSignature } from "./module_signature.ts";
 import { initScript, markerScript } from "./init_script.ts";
+import type { ModuleSource } from "./module_source.ts";
 import { ModuleTree } from "./module_tree.ts";
 
 /** Modules without which the kit cannot be mounted or reach the host, in the order of need. */
@@ -31,8 +32,11 @@ const vsockDeviceId = "0x0013";
 export interface InitrdSources {
   /** A statically linked busybox of the guest's architecture. */
   readonly busyboxPath: string;
-  /** A `/lib/modules/VERSION` directory; `null` for a kernel that has all drivers built in. */
-  readonly modulesDir: string | null;
+  /**
+   * A `/lib/modules/VERSION` tree: a directory, or what it is read from; `null` for a kernel that has
+   * all drivers built in.
+   */
+  readonly modules: string | ModuleSource | null;
 }
 
 /** What was written. */
@@ -50,8 +54,8 @@ export interface WrittenInitrd {
  * module tree lacks what is needed
  */
 export async function writeInitrd(path: string, sources: InitrdSources): Promise<WrittenInitrd> {
-  const { busyboxPath, modulesDir } = sources;
-  const tree = modulesDir === null ? null : await ModuleTree.open(modulesDir);
+  const { busyboxPath } = sources;
+  const tree = sources.modules === null ? null : await ModuleTree.open(sources.modules);
   const entries = await skeleton(busyboxPath, initScript);
   entries.push({ type: "directory", path: "modules" });
   const { names: modules, order } = tree === null
@@ -76,7 +80,7 @@ async function addModules(
   );
   const lines: string[] = [];
   for (const file of all) {
-    const content = withoutSignature(await Deno.readFile(`${tree.root}/${file.path}`));
+    const content = withoutSignature(await tree.read(file));
     entries.push({ type: "file", path: `modules/${file.name}.ko`, content });
     lines.push(needed.includes(file) ? `${file.name}.ko\n` : `${file.name}.ko ${vsockDeviceId}\n`);
   }

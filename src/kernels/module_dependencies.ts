@@ -9,12 +9,12 @@ import type { ModuleTree } from "./module_tree.ts";
  *
  * @throws BangerError `untrusted` when a module is damaged or one that it needs is missing
  */
-export async function writeModuleDependencies(tree: ModuleTree): Promise<void> {
+export async function writeModuleDependencies(root: string, tree: ModuleTree): Promise<void> {
   const dependencies: IndexEntry[] = [];
   const aliases: IndexEntry[] = [];
   const softDependencies: string[] = [];
   const devices: string[] = [];
-  const files = await inBuildOrder(tree);
+  const files = await inBuildOrder(root, tree);
   for (const [priority, file] of files.entries()) {
     const info = await tree.info(file);
     const needed = await tree.hardDependencies(file);
@@ -31,7 +31,7 @@ export async function writeModuleDependencies(tree: ModuleTree): Promise<void> {
     if (device !== undefined) devices.push(device);
   }
   const builtin = [...tree.builtin].map((key) => ({ key, value: "", priority: 0 }));
-  const builtinAliases = await readBuiltinAliases(tree.root);
+  const builtinAliases = await readBuiltinAliases(root);
   const texts = {
     "modules.dep": dependencies.map(({ value }) => `${value}\n`).join(""),
     "modules.alias": aliases.map(({ key, value }) => `alias ${key} ${value}\n`).join(""),
@@ -47,18 +47,18 @@ export async function writeModuleDependencies(tree: ModuleTree): Promise<void> {
     "modules.builtin.alias.bin": builtinAliases,
   };
   for (const [name, text] of Object.entries(texts)) {
-    await Deno.writeTextFile(`${tree.root}/${name}`, text);
+    await Deno.writeTextFile(`${root}/${name}`, text);
   }
   for (const [name, entries] of Object.entries(indexes)) {
-    await Deno.writeFile(`${tree.root}/${name}`, moduleIndex(entries));
+    await Deno.writeFile(`${root}/${name}`, moduleIndex(entries));
   }
 }
 
 /** All modules in the order of `modules.order`, which decides between drivers of one device. */
-async function inBuildOrder(tree: ModuleTree) {
+async function inBuildOrder(root: string, tree: ModuleTree) {
   let text = "";
   try {
-    text = await Deno.readTextFile(`${tree.root}/modules.order`);
+    text = await Deno.readTextFile(`${root}/modules.order`);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

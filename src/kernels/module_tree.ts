@@ -1,7 +1,6 @@
-import { BangerError } from "../model/errors.ts";
+import { BangerError, reasonOf } from "../model/errors.ts";
 import { type ModuleInfo, moduleName, readModuleInfo } from "./module_info.ts";
-
-const maxDepth = 16;
+import { ModuleDirectory, type ModuleSource } from "./module_source.ts";
 
 /** One module of a tree. */
 export interface ModuleFile {
@@ -12,11 +11,11 @@ export interface ModuleFile {
 }
 
 /**
- * The modules below one `/lib/modules/VERSION` directory, as the Debian package leaves them:
- * uncompressed `.ko` files and `modules.builtin`, without `modules.dep`.
+ * The modules of one `/lib/modules/VERSION` tree, as the Debian package leaves them: uncompressed
+ * `.ko` files and `modules.builtin`; `modules.dep` is not needed.
  */
 export class ModuleTree {
-  readonly root: string;
+  readonly #source: ModuleSource;
   /** Every module by canonical name. */
   readonly files: ReadonlyMap<string, ModuleFile>;
   /** Canonical names of what is built into the kernel. */
@@ -24,29 +23,47 @@ export class ModuleTree {
   readonly #infos = new Map<string, ModuleInfo>();
 
   private constructor(
-    root: string,
+    source: ModuleSource,
     files: ReadonlyMap<string, ModuleFile>,
     builtin: ReadonlySet<string>,
   ) {
-    this.root = root;
+    this.#source = source;
     this.files = files;
     this.builtin = builtin;
   }
 
-  /** @throws BangerError `untrusted` when `root` is not a module tree */
-  static async open(root: string): Promise<ModuleTree> {
+  /**
+   * @param from a directory, or what the files are read from; it stays open as long as the tree is used
+   * @throws BangerError `untrusted` when it is not a module tree
+   */
+  static async open(from: string | ModuleSource): Promise<ModuleTree> {
+    const source = typeof from === "string" ? new ModuleDirectory(from) : from;
     const files = new Map<string, ModuleFile>();
     let builtin: string;
     try {
-      await collect(root, "kernel", 0, files);
-      builtin = await Deno.readTextFile(`${root}/modules.builtin`);
+      for await (const path of source.list("kernel")) {
+        if (!path.endsWith(".ko")) continue;
+        const name = nameOfPath(path);
+        files.set(name, { name, path });
+      }
+      builtin = new TextDecoder().decode(await source.read("modules.builtin"));
     } catch (cause) {
-      throw new BangerError("untrusted", `Cannot read modules "${root}": not a module tree`, {
-        cause,
-      });
+      throw new BangerError(
+        "untrusted",
+        `Cannot read modules "${source.name}": not a module tree`,
+        {
+          detail: reasonOf(cause),
+          cause,
+        },
+      );
     }
     const names = builtin.split("\n").filter((line) => line !== "").map(nameOfPath);
-    return new ModuleTree(root, files, new Set(names));
+    return new ModuleTree(source, files, new Set(names));
+  }
+
+  /** The bytes of a module. */
+  read(file: ModuleFile): Promise<Uint8Array> {
+    return this.#source.read(file.path);
   }
 
   /**
@@ -57,7 +74,7 @@ export class ModuleTree {
   async info(file: ModuleFile): Promise<ModuleInfo> {
     const known = this.#infos.get(file.name);
     if (known !== undefined) return known;
-    const info = readModuleInfo(await Deno.readFile(`${this.root}/${file.path}`), file.path);
+    const info = readModuleInfo(await this.read(file), file.path);
     this.#infos.set(file.name, info);
     return info;
   }
@@ -112,23 +129,6 @@ export class ModuleTree {
       if (this.files.has(wish)) await this.#visit(wish, order, [...path, name]);
     }
     order.set(name, file);
-  }
-}
-
-async function collect(
-  root: string,
-  below: string,
-  depth: number,
-  files: Map<string, ModuleFile>,
-): Promise<void> {
-  if (depth > maxDepth) throw new TypeError(`"${below}" is too deep`);
-  for await (const entry of Deno.readDir(`${root}/${below}`)) {
-    const path = `${below}/${entry.name}`;
-    if (entry.isDirectory) await collect(root, path, depth + 1, files);
-    else if (entry.isFile && path.endsWith(".ko")) {
-      const name = nameOfPath(path);
-      files.set(name, { name, path });
-    }
   }
 }
 

@@ -6,7 +6,7 @@ import { ModuleTree } from "./module_tree.ts";
 
 async function withTree(
   modules: Readonly<Record<string, string>>,
-  check: (tree: ModuleTree) => Promise<void>,
+  check: (tree: ModuleTree, root: string) => Promise<void>,
 ): Promise<void> {
   const root = await Deno.makeTempDir({ prefix: "banger-modules-test-" });
   try {
@@ -15,7 +15,7 @@ async function withTree(
     for (const [name, info] of Object.entries(modules)) {
       await Deno.writeFile(`${root}/kernel/net/${name}.ko`, moduleFixture(info.split(";")));
     }
-    await check(await ModuleTree.open(root));
+    await check(await ModuleTree.open(root), root);
   } finally {
     await Deno.remove(root, { recursive: true });
   }
@@ -63,9 +63,9 @@ Deno.test("modprobe's files name dependencies, aliases, soft dependencies and de
     "c-d":
       "depends=b;alias=fs-x[a-z];alias=char-major-10-200;alias=devname:net/tun;softdep=pre: y-z",
   };
-  await withTree(modules, async (tree) => {
-    await writeModuleDependencies(tree);
-    const read = (name: string) => Deno.readTextFile(`${tree.root}/${name}`);
+  await withTree(modules, async (tree, root) => {
+    await writeModuleDependencies(root, tree);
+    const read = (name: string) => Deno.readTextFile(`${root}/${name}`);
     assert.equal(
       await read("modules.dep"),
       "kernel/net/a.ko:\nkernel/net/b.ko: kernel/net/a.ko\n" +
@@ -74,7 +74,7 @@ Deno.test("modprobe's files name dependencies, aliases, soft dependencies and de
     assert.match(await read("modules.alias"), /^alias fs_x\[a-z\] c_d\n/);
     assert.equal(await read("modules.softdep"), "softdep c_d pre: y-z\n");
     assert.equal(await read("modules.devname"), "c_d net/tun c10:200\n");
-    const index = await Deno.readFile(`${tree.root}/modules.dep.bin`);
+    const index = await Deno.readFile(`${root}/modules.dep.bin`);
     assert.deepEqual([...index.subarray(0, 8)], [0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1]);
   });
 });
