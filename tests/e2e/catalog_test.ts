@@ -1,20 +1,25 @@
 /** Images and kernels of a catalog: published by the project's scripts, pulled, refused, booted. */
 import assert from "node:assert/strict";
 import { run } from "../../src/process/run.ts";
-import type { Banger } from "../support/banger.ts";
+import { Banger } from "../support/banger.ts";
 import { elfKernelFixture } from "../support/bundle_fixture.ts";
 import { bzImageFixture } from "../support/deb_fixture.ts";
 import {
   configure,
+  daemonPid,
   firstRunMs,
   freshTest,
   namesIn,
   type Need,
+  needsRoot,
   refused,
   vmTest,
+  WatchedRun,
   withConfiguration,
 } from "../support/end_to_end.ts";
+import type { Pace } from "../support/file_server.ts";
 import { GpgHome } from "../support/gpg_home.ts";
+import { MountNamespace } from "../support/mount_namespace.ts";
 import { catalogTime, PublishedCatalog, sha256Of } from "../support/published_catalog.ts";
 
 const needsGpg: Need = {
@@ -258,6 +263,118 @@ freshTest("a catalog out of reach leaves the Debian archive, and says why", asyn
     /Cannot pull image "tiny": the catalog is out of reach, and nothing else has it/,
   );
 }, needsGpg);
+
+/** Publishes an image of random bytes: what is downloaded is as large as what is written. */
+async function publishRandom(at: PublishedCatalog, mib: number): Promise<void> {
+  await publishTiny(at, "tiny");
+  const rootfs = `${at.dir}/rootfs`;
+  {
+    using file = await Deno.open(rootfs, { write: true, create: true });
+    const chunk = new Uint8Array(1 << 20);
+    for (let n = 0; n < mib; n++) {
+      for (let from = 0; from < chunk.length; from += 65_536) {
+        crypto.getRandomValues(chunk.subarray(from, from + 65_536));
+      }
+      await file.write(chunk);
+    }
+  }
+  const kernel = { kernel: `${at.dir}/kernel`, "kernel-name": "tiny", version: "6.1.0-tiny" };
+  await at.publish("publish-golden-image.sh", { name: "random", rootfs, ...kernel });
+}
+
+/** A pace that stops a bundle at so many bytes until it is let go on. */
+function holdAt(bytes: number) {
+  const reached = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const pace: Pace = async (name, sent) => {
+    if (!name.endsWith(".bundle") || sent < bytes) return;
+    reached.resolve();
+    await go.promise;
+  };
+  return { pace, reached: reached.promise, go: go.resolve };
+}
+
+freshTest("a pull that is stopped in the middle of its download leaves nothing", async (banger) => {
+  const held = holdAt(2 << 20);
+  await using at = await PublishedCatalog.make(held.pace);
+  await publishRandom(at, 8);
+  await configure(banger, at.config());
+  const pulls = [1, 2].map(() => new WatchedRun(banger, ["image", "pull", "random"]));
+  await held.reached;
+  const [first, second] = pulls;
+  // Another one waits for the same download, and goes on.
+  first!.kill("SIGINT");
+  assert.equal(await first!.end(), 130, first!.stderr);
+  const staging = `${banger.home}/.local/state/banger/staging`;
+  assert.equal((await namesIn(staging)).length, 2);
+  second!.kill("SIGINT");
+  assert.equal(await second!.end(), 130, second!.stderr);
+  await nothingIsHere(banger);
+  held.go();
+  await banger.ok(["image", "pull", "random"]);
+  assert.equal((await shown(banger, "image", "random")).kernel, "tiny");
+  assert.deepEqual(await namesIn(staging), []);
+}, needsGpg);
+
+freshTest("what a killed daemon was pulling is gone at the next start", async (banger) => {
+  const held = holdAt(2 << 20);
+  await using at = await PublishedCatalog.make(held.pace);
+  await publishRandom(at, 8);
+  await configure(banger, at.config());
+  const pull = new WatchedRun(banger, ["image", "pull", "random"]);
+  await held.reached;
+  Deno.kill(await daemonPid(banger), "SIGKILL");
+  assert.notEqual(await pull.end(), 0);
+  held.go();
+  await nothingIsHere(banger);
+}, needsGpg);
+
+freshTest(
+  "a disk that is too small, or fills up on the way: nothing is left",
+  async ({ home }) => {
+    const held = holdAt(10 << 20);
+    await using at = await PublishedCatalog.make(held.pace);
+    await publishRandom(at, 24);
+    const mount = `mount -t tmpfs -o mode=0700,size=15m tmpfs ${home}`;
+    await using namespace = await MountNamespace.make(mount);
+    const banger = new Banger(home, { via: namespace.via });
+    const config = `${home}/.config/banger`;
+    const files = async (...dirs: string[]) =>
+      await namespace.run(`cd ${home}/.local/state/banger; find ${dirs.join(" ")} -mindepth 1`);
+    try {
+      await namespace.run(
+        `mkdir -p -m 700 ${config}; cat >${config}/config.toml <<'END'\n${at.config()}END`,
+      );
+      const pull = ["image", "pull", "random"];
+      const small = /Cannot pull image "random": it needs about 2\d MiB free in ".*", only \d+ MiB/;
+      await refused(banger, pull, 1, small);
+      assert.equal(await files("staging", "images", "kernels"), "");
+      assert.equal(at.bundlesAsked, 0);
+
+      await namespace.run(`mount -o remount,size=80m ${home}`);
+      const fills = refused(
+        banger,
+        pull,
+        1,
+        /Cannot pull image "random": the disk is full\n {2}hint/,
+      );
+      await held.reached;
+      await namespace.run(`mount -o remount,size=16m ${home}`);
+      held.go();
+      await fills;
+      assert.equal(await files("staging", "images", "kernels"), "");
+      assert.match(await banger.ok(["image", "list", "--json"]), /"images": \[\]/);
+
+      await namespace.run(`mount -o remount,size=80m ${home}`);
+      await banger.ok(pull);
+      assert.equal(await files("staging"), "");
+    } finally {
+      await banger.close();
+    }
+  },
+  needsGpg,
+  needsRoot,
+);
 
 /** A root file system of busybox and a greeting. */
 async function smallRootfs(path: string): Promise<void> {

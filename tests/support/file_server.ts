@@ -6,8 +6,13 @@ export interface FileServer extends AsyncDisposable {
   readonly requests: readonly string[];
 }
 
-/** Serves the files of `dir`, with ranges. */
-export function serveFiles(dir: string): FileServer {
+/** Called before each piece of a file goes out, with the bytes that have: the server waits for it. */
+export type Pace = (name: string, sentBytes: number) => Promise<void>;
+
+const pieceBytes = 64 * 1024;
+
+/** Serves the files of `dir`, with ranges; with `pace`, as slowly as that says. */
+export function serveFiles(dir: string, pace?: Pace): FileServer {
   const requests: string[] = [];
   const options = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
   const server = Deno.serve(options, async (request) => {
@@ -21,7 +26,7 @@ export function serveFiles(dir: string): FileServer {
       return new Response("not here", { status: 404 });
     }
     const start = Number(/^bytes=(\d+)-$/.exec(request.headers.get("range") ?? "")?.[1] ?? 0);
-    if (start === 0) return new Response(content);
+    if (start === 0) return new Response(pace === undefined ? content : paced(name, content, pace));
     if (start >= content.length) return new Response("", { status: 416 });
     const range = `bytes ${start}-${content.length - 1}/${content.length}`;
     return new Response(content.slice(start), { status: 206, headers: { "content-range": range } });
@@ -31,4 +36,16 @@ export function serveFiles(dir: string): FileServer {
     requests,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
+}
+
+function paced(name: string, content: Uint8Array<ArrayBuffer>, pace: Pace): ReadableStream {
+  let sent = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      await pace(name, sent);
+      if (sent >= content.length) return controller.close();
+      controller.enqueue(content.slice(sent, sent + pieceBytes));
+      sent += pieceBytes;
+    },
+  });
 }

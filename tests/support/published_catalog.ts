@@ -4,7 +4,7 @@ import { type BundleSources, writeBundle } from "../../src/bundles/write_bundle.
 import type { CatalogKind } from "../../src/catalog/catalog.ts";
 import { run } from "../../src/process/run.ts";
 import { addEntry } from "../../scripts/publish/add_entry.ts";
-import { type FileServer, serveFiles } from "./file_server.ts";
+import { type FileServer, type Pace, serveFiles } from "./file_server.ts";
 import { GpgHome } from "./gpg_home.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -41,7 +41,7 @@ export class PublishedCatalog implements AsyncDisposable {
     this.#undo = undo;
   }
 
-  static async make(): Promise<PublishedCatalog> {
+  static async make(pace?: Pace): Promise<PublishedCatalog> {
     await using undo = new AsyncDisposableStack();
     const dir = await Deno.makeTempDir({ prefix: "banger-catalog-" });
     undo.defer(() => Deno.remove(dir, { recursive: true }));
@@ -50,7 +50,7 @@ export class PublishedCatalog implements AsyncDisposable {
     const ours = await gpg.makeKey("ours");
     const other = await gpg.makeKey("other");
     await Deno.writeFile(`${dir}/keyring`, await gpg.exportKeys(ours, other));
-    const server = undo.use(serveFiles(`${dir}/served`));
+    const server = undo.use(serveFiles(`${dir}/served`, pace));
     return new PublishedCatalog(dir, gpg, [ours, other], server, undo.move());
   }
 
