@@ -6,6 +6,7 @@ import { grainBytes, isZeroGrain } from "./grains.ts";
  */
 export class HoleWriter implements Disposable {
   readonly #file: Deno.FsFile;
+  #position = 0;
 
   private constructor(file: Deno.FsFile) {
     this.#file = file;
@@ -54,7 +55,12 @@ export class HoleWriter implements Disposable {
   }
 
   async #writeRun(run: Uint8Array, offset: number): Promise<void> {
-    await this.#file.seek(offset, Deno.SeekMode.Start);
-    for (let at = 0; at < run.length;) at += await this.#file.write(run.subarray(at));
+    if (this.#position !== offset) this.#file.seekSync(offset, Deno.SeekMode.Start);
+    this.#position = offset;
+    for (let at = 0; at < run.length;) {
+      const count = await this.#file.write(run.subarray(at));
+      this.#position += count;
+      at += count;
+    }
   }
 }

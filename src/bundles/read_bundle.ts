@@ -166,8 +166,10 @@ async function readContent(
     for (let at = 0; at < size;) {
       const chunk = await reader.some(Math.min(size - at, chunkBytes));
       if (chunk === undefined) throw fail("it is cut off");
+      // The hash is computed while the system writes.
+      const written = file.writeAt(chunk, offset + at);
       hash.update(chunk);
-      await file.writeAt(chunk, offset + at);
+      await written;
       at += chunk.length;
       report(chunk.length);
     }

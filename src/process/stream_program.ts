@@ -31,7 +31,7 @@ export async function* streamProgram(
   let total = 0;
   try {
     if (options.signal?.aborted === true) stop();
-    for await (const chunk of child.stdout) {
+    for await (const chunk of readAhead(child.stdout)) {
       total += chunk.length;
       if (total > options.maxStdoutBytes) {
         const limit = `more than ${options.maxStdoutBytes} bytes came out of it`;
@@ -53,6 +53,24 @@ export async function* streamProgram(
     options.signal?.removeEventListener("abort", stop);
     killQuietly(child);
     await Promise.allSettled([child.status, stderr, fed]);
+  }
+}
+
+/** What the program prints; the next chunk is read while the caller works on this one. */
+async function* readAhead(stdout: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = stdout.getReader();
+  try {
+    let next = reader.read();
+    for (;;) {
+      const { value } = await next;
+      if (value === undefined) return;
+      next = reader.read();
+      // It is looked at in the next turn, or not at all.
+      next.catch(() => {});
+      yield value;
+    }
+  } finally {
+    await reader.cancel();
   }
 }
 
