@@ -20,8 +20,10 @@ export interface MachineDeps {
   readonly missing: () => Promise<readonly Missing[]>;
 }
 
-/** CONFIG_HZ of Debian's kernels. */
-const debianHz = 250;
+/** CONFIG_HZ of Debian's kernels, and of the generic one (`images/kernel`). */
+const knownHz = 250;
+/** Releases of theirs, whoever has published them. */
+const knownReleases = /^[0-9.]+(-[0-9]+(-cloud)?-(amd64|arm64)|-banger)$/;
 
 /**
  * What the kernel's delay loop is, so that no processor of the guest measures it: under emulation one that is
@@ -34,8 +36,8 @@ function delayLoop(
   tscKhz: number | null,
 ): readonly string[] {
   if (accelerator !== "tcg" || tscKhz === null) return [];
-  if (!kernel.source.startsWith("debian-archive:")) return [];
-  return [`lpj=${Math.floor((tscKhz * 1000) / debianHz)}`];
+  if (!knownReleases.test(kernel.version)) return [];
+  return [`lpj=${Math.floor((tscKhz * 1000) / knownHz)}`];
 }
 
 /** The VM's process. Boots the kernel; the guest is not ready yet when this step has started. */

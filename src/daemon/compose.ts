@@ -150,7 +150,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       }),
       ...artefactHandlers(images, operations),
       "host.acceleration": async (_params, context) => {
-        const [kernel] = store.kernels.list();
+        const kernel = store.kernels.find(config.defaultKernelName) ?? store.kernels.list()[0];
         return {
           acceleration: kernel === undefined
             ? null

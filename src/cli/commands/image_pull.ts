@@ -10,14 +10,15 @@ import { withDaemon } from "../with_daemon.ts";
 /** `banger image pull` */
 export const imagePull = defineCommand({
   description: "IMAGE is\n" +
-    "- the name of an image that banger builds from Debian packages;\n" +
+    "- the name of an image of the catalog, or else of one that banger builds from Debian\n" +
+    "  packages;\n" +
     "- the reference of one in a registry, which has a slash, a colon or an at sign:\n" +
     "  alpine:3.20, localhost:5000/team/app@sha256:… ;\n" +
     "- oci:DIR[:TAG], an OCI image layout;\n" +
     "- docker-archive:FILE[:NAME:TAG], what docker save or podman save wrote.\n" +
     "Does nothing when it is here already.",
   options: {
-    name: value("NAME", "Its name here (not of one that is built)", (t) => checkName("image", t)),
+    name: value("NAME", "Its name here (of a reference or a file)", (t) => checkName("image", t)),
     refresh: flag("Pull it again although it is here"),
   },
   args: {

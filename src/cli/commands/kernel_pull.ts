@@ -5,7 +5,8 @@ import { withDaemon } from "../with_daemon.ts";
 
 /** `banger kernel pull` */
 export const kernelPull = defineCommand({
-  description: "Does nothing when the kernel is here already.",
+  description:
+    "From the catalog, or else from the Debian archive. Does nothing when it is here\nalready.",
   options: {
     refresh: flag("Pull it again although it is here"),
   },

@@ -21,9 +21,9 @@ export type ChoosingDeps = Pick<ImageServiceDeps, "catalog" | "arch" | "images" 
 
 /**
  * Decides where `wanted` comes from: the catalog's bundle, else the Debian archive. A catalog that
- * cannot be had leaves the Debian archive, unless what is here came from it: whoever can cut off a
- * catalog must not decide what replaces its images. A catalog that breaks a rule is an error, whatever
- * else there is.
+ * cannot be had, or that lacks it, leaves the Debian archive, unless what is here came from it: whoever
+ * serves a catalog or cuts it off must not decide what replaces its images. A catalog that breaks a rule
+ * is an error, whatever else there is.
  *
  * @throws BangerError `not_found` when no source has it, `unavailable` when the catalog cannot be asked
  * and nothing may take its place, `untrusted`, `cancelled`
@@ -49,6 +49,7 @@ export async function chooseSource(
   if (entry !== undefined) {
     return { from: "bundle", entry, reason: `${where} has a bundle of it for ${arch}` };
   }
+  if (known && cameFromCatalog(deps, wanted)) throw noMore(wanted);
   if (known) return { from: "debian", reason: `${where} has no bundle of it for ${arch}` };
   const present = (kind === "image" ? deps.images : deps.kernels).list().map((each) => each.name);
   const offered = catalog.entries.filter((each) => each.kind === kind && each.arch === arch);
@@ -88,9 +89,18 @@ function isOutOfReach(error: unknown): boolean {
     (isBangerError(error, "precondition") && error.code === "CATALOG_UNREADABLE");
 }
 
+/** Whether what is here came from the catalog in force, not from one of before. */
 function cameFromCatalog(deps: ChoosingDeps, { kind, name }: Wanted): boolean {
   const present = kind === "image" ? deps.images.find(name) : deps.kernels.find(name);
-  return (present?.publication ?? null) !== null;
+  return (present?.publication ?? null) !== null && present?.source === deps.catalog.source;
+}
+
+function noMore({ kind, name }: Wanted): BangerError {
+  return new BangerError(
+    "not_found",
+    `Cannot pull ${kind} "${name}": the catalog has it no more; the one that is here stays`,
+    { hint: `To take it from the Debian archive: banger ${kind} delete ${name}` },
+  );
 }
 
 function outOfReach(deps: ChoosingDeps, wanted: Wanted, cause: unknown): BangerError {

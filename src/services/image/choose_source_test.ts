@@ -23,12 +23,13 @@ const address = "http://127.0.0.1:1/catalog.json";
 /** Dependencies with the image `tiny` of a catalog here, or nothing, and a catalog of these entries. */
 async function depsOf(
   catalog: Partial<Catalog> | BangerError,
-  present: "catalog" | "archive" | null = null,
+  present: "catalog" | "other catalog" | "archive" | null = null,
 ): Promise<ChoosingDeps & AsyncDisposable> {
   const deps = await imageServiceDeps();
   if (present !== null) {
-    const publication = present === "catalog" ? publicationFixture : null;
-    deps.images.publish({ name: "tiny", digest: "sha256:1", publication } as ImageRecord);
+    const publication = present === "archive" ? null : publicationFixture;
+    const source = present === "catalog" ? deps.catalog.source : present;
+    deps.images.publish({ name: "tiny", digest: "sha256:1", source, publication } as ImageRecord);
   }
   return {
     ...deps,
@@ -80,7 +81,7 @@ Deno.test("the built-in catalog is called that", async () => {
 
 Deno.test("a catalog out of reach leaves the Debian archive", async () => {
   for (const error of outOfReach) {
-    for (const present of [null, "archive"] as const) {
+    for (const present of [null, "archive", "other catalog"] as const) {
       await using deps = await depsOf(error, present);
       assert.deepEqual(await chooseSource(deps, wanted, never), {
         from: "debian",
@@ -101,6 +102,13 @@ Deno.test("a catalog out of reach leaves nothing where nothing else has it, or w
     await using ours = await depsOf(error, "catalog");
     await refused(chooseSource(ours, wanted, never), "unavailable", /the one that is here stays$/);
   }
+});
+
+Deno.test("a catalog that lacks what came from it leaves it alone", async () => {
+  await using ours = await depsOf({}, "catalog");
+  await refused(chooseSource(ours, wanted, never), "not_found", /has it no more; .* stays$/);
+  await using theirs = await depsOf({}, "other catalog");
+  assert.equal((await chooseSource(theirs, wanted, never)).from, "debian");
 });
 
 Deno.test("a catalog that breaks a rule is never passed over", async () => {
