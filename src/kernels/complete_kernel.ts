@@ -61,7 +61,7 @@ async function writeOwnInitrd(
 
 async function openDisk(path: string, name: string): Promise<ModuleDisk> {
   try {
-    return await ModuleDisk.open(path);
+    return await ModuleDisk.open(path, name);
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
     throw new BangerError("untrusted", `Cannot read modules "${name}": ${cause.message}`, {

@@ -57,20 +57,23 @@ export class ModuleDisk implements ModuleSource, Disposable {
   #entriesLeft = maxEntries;
   #bytesLeft = maxReadBytes;
 
-  private constructor(path: string, file: Deno.FsFile, bytes: number, layout: Layout) {
-    this.name = path;
+  private constructor(name: string, file: Deno.FsFile, bytes: number, layout: Layout) {
+    this.name = name;
     this.#file = file;
     this.#bytes = bytes;
     this.#layout = layout;
   }
 
-  /** @throws TypeError when it is no file system that can be read here */
-  static async open(path: string): Promise<ModuleDisk> {
+  /**
+   * @param name how errors name it
+   * @throws TypeError when it is no file system that can be read here
+   */
+  static async open(path: string, name = path): Promise<ModuleDisk> {
     const file = await Deno.open(path, { read: true });
     try {
       const { size } = await file.stat();
       const superblock = await readAt(file, superblockOffset, superblockBytes);
-      return new ModuleDisk(path, file, size, layoutOf(new DataView(superblock.buffer), size));
+      return new ModuleDisk(name, file, size, layoutOf(new DataView(superblock.buffer), size));
     } catch (error) {
       file.close();
       throw error;

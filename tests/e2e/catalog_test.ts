@@ -199,6 +199,22 @@ const flaws: readonly (readonly [
     1,
   ],
   [
+    "with modules that are none",
+    async (at) => {
+      const modules = `${at.dir}/modules`;
+      await Deno.writeFile(modules, new Uint8Array(8192).fill(1));
+      const kernel = `${at.dir}/kernel`;
+      await at.publish("publish-kernel.sh", {
+        name: debianKernel,
+        version: "6.1.0",
+        kernel,
+        modules,
+      });
+    },
+    /member "modules\.ext4": no initrd can be made of it: .*it is no ext4 file system/,
+    1,
+  ],
+  [
     "of a catalog that is none",
     async (at) => await Deno.writeTextFile(`${at.served}/catalog.json`, '{"format": 1}'),
     /Cannot use catalog "http:.*": "entries": /,

@@ -2,6 +2,7 @@ import type { Catalog, CatalogEntry } from "../../catalog/catalog.ts";
 import type { CatalogSettings } from "../../catalog/load_catalog.ts";
 import { checkSpace } from "../../images/disk_space.ts";
 import type { KernelFormat, KernelRecord } from "../../model/artefacts.ts";
+import { isBangerError } from "../../model/errors.ts";
 import { SharedWork } from "../../sync/shared_work.ts";
 import type { BundleContext, CatalogSource, StagedBundle, StagedKernel } from "./contract.ts";
 import { revisionFile } from "./pull_bundles.ts";
@@ -60,6 +61,7 @@ async function pull(
 ): Promise<StagedBundle> {
   const { stagingDir, kernelStagingDir, reporter, signal, notBeforeMs } = context;
   const { loadTrust } = await import("../../catalog/load_catalog.ts");
+  const { bundleFault } = await import("../../bundles/bundle_fault.ts");
   const { pullBundle } = await import("../../bundles/pull_bundle.ts");
   const { bundleKernelDigest } = await import("../../bundles/kernel_digest.ts");
   const { completeKernel } = await import("../../kernels/complete_kernel.ts");
@@ -82,7 +84,18 @@ async function pull(
   }
   const made = await reporter.stage(
     { id: "kernel.complete", title: `Preparing kernel ${metadata.kernel.name}` },
-    () => completeKernel(kernelStagingDir, { ...files, busyboxPath, signal }),
+    async () => {
+      try {
+        return await completeKernel(kernelStagingDir, { ...files, busyboxPath, signal });
+      } catch (error) {
+        if (!isBangerError(error, "untrusted")) throw error;
+        const { message, detail } = error;
+        throw bundleFault(entry.name, files.modules, `no initrd can be made of it: ${message}`, {
+          ...(detail === undefined ? {} : { detail }),
+          cause: error,
+        });
+      }
+    },
   );
   const { name, version, commandLine } = metadata.kernel;
   const revision = made.initrdIsOurs ? await options.revision() : null;

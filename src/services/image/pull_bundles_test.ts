@@ -191,10 +191,12 @@ Deno.test("the kernel of an image replaces an older one of the catalog, and no o
 
 Deno.test("an image of another source keeps its name", async () => {
   await using deps = await imageServiceDeps();
-  const service = serviceOf(deps, shelf(entryOf("image", "tiny", "a")));
+  const at = shelf(entryOf("image", "tiny", "a"));
+  const service = serviceOf(deps, at);
   const theirs = { name: "tiny", digest: "sha256:9", source: "registry:x/tiny:1" };
   deps.images.publish({ ...theirs, publication: null } as ImageRecord);
   await refused(pullOf(service, true), "conflict", /of that name came from registry:x\/tiny:1$/);
+  assert.equal(at.pulls, 0);
 });
 
 Deno.test("a pull that is cancelled, or that fails at its end, publishes nothing", async () => {
