@@ -51,6 +51,10 @@ export async function chooseSource(
   }
   if (known && cameFromCatalog(deps, wanted)) throw noMore(wanted);
   if (known) return { from: "debian", reason: `${where} has no bundle of it for ${arch}` };
+  const carrier = deps.images.list().find(({ kernel, publication }) =>
+    kind === "kernel" && kernel === name && publication !== null
+  );
+  if (carrier !== undefined) throw onlyWith(name, carrier.name);
   const present = (kind === "image" ? deps.images : deps.kernels).list().map((each) => each.name);
   const offered = catalog.entries.filter((each) => each.kind === kind && each.arch === arch);
   const pullable = [...fromDebian, ...offered.map((each) => each.name)];
@@ -87,6 +91,14 @@ export function choiceNotice({ kind, name }: Wanted, choice: SourceChoice): stri
 function isOutOfReach(error: unknown): boolean {
   return isBangerError(error, "unavailable") ||
     (isBangerError(error, "precondition") && error.code === "CATALOG_UNREADABLE");
+}
+
+function onlyWith(kernel: string, image: string): BangerError {
+  return new BangerError(
+    "not_found",
+    `Cannot pull kernel "${kernel}": it only comes with image "${image}"`,
+    { hint: `banger image pull --refresh ${image}` },
+  );
 }
 
 /** Whether what is here came from the catalog in force, not from one of before. */

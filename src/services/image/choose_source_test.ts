@@ -132,6 +132,16 @@ Deno.test("what no source has is not found, with what the catalog offers for thi
   });
 });
 
+Deno.test("a kernel that only comes with an image is told with it", async () => {
+  await using deps = await imageServiceDeps();
+  const publication = publicationFixture;
+  deps.images.publish(
+    { name: "i", digest: "sha256:1", kernel: "tiny", publication } as ImageRecord,
+  );
+  const kernel: Wanted = { ...onlyInCatalog, kind: "kernel" };
+  await refused(chooseSource(deps, kernel, never), "not_found", /it only comes with image "i"$/);
+});
+
 Deno.test("only a bundle that cannot be reached is made otherwise", async () => {
   const unavailable = new BangerError("unavailable", "Cannot download");
   await using deps = await depsOf({});
