@@ -77,6 +77,30 @@ export const sshTarget = v.object({
 /** See {@linkcode sshTarget}. */
 export type SshTarget = v.InferOutput<typeof sshTarget>;
 
+/** How a guest is. */
+export const guestHealth = v.object({
+  agentVersion: v.string(),
+  /** Seconds since its kernel started. */
+  uptimeS: v.number(),
+  /** As `systemctl is-system-running` says; "none" without systemd. */
+  initState: v.string(),
+  sshReady: v.boolean(),
+  /** How long the agent took to answer, in milliseconds. */
+  answeredAfterMs: v.number(),
+});
+
+/** See {@linkcode guestHealth}. */
+export type GuestHealth = v.InferOutput<typeof guestHealth>;
+
+/** A socket that listens in a guest. */
+export const listeningPort = v.object({
+  protocol: v.picklist(["tcp", "udp"]),
+  address: v.string(),
+  port: count,
+  /** The program's name, when it can be told. */
+  process: v.nullable(v.string()),
+});
+
 const text = v.pipe(v.string(), v.maxLength(128 * 1024), v.check((s) => !s.includes("\0"), "NUL"));
 
 /** A command to run in a guest. */
@@ -150,11 +174,22 @@ export const vmMethods = {
   ),
   /** Refused with `conflict` while it runs, unless `force`. Idempotent by id. */
   "vm.delete": method(v.strictObject({ vm: vmRef, force: v.boolean() }), begun),
-  /** The end of the console, base64, at most `maxBytes` (4 MiB). */
+  /**
+   * The end of the console, base64, at most `maxBytes` (4 MiB). `after` is the `position` of an earlier
+   * answer: only what came since. `more`: the VM has not ended, more may come.
+   */
   "vm.logs": method(
-    v.strictObject({ vm: vmRef, maxBytes: v.pipe(count, v.maxValue(4 * 1024 ** 2)) }),
-    v.object({ console: v.string() }),
+    v.strictObject({
+      vm: vmRef,
+      maxBytes: v.pipe(count, v.maxValue(4 * 1024 ** 2)),
+      after: v.nullable(v.pipe(v.string(), v.regex(/^[0-9]{1,20}:[0-9]{1,12}$/))),
+    }),
+    v.object({ console: v.string(), position: v.nullable(v.string()), more: v.boolean() }),
   ),
+  /** How the guest is, as its agent says. @throws `precondition` when the VM does not run */
+  "vm.health": method(v.strictObject({ vm: vmRef }), v.object({ health: guestHealth })),
+  /** What listens in the guest. */
+  "vm.ports": method(v.strictObject({ vm: vmRef }), v.object({ ports: v.array(listeningPort) })),
   "vm.ssh": method(v.strictObject({ vm: vmRef }), v.object({ target: sshTarget })),
   /**
    * Upgrades the connection: after the answer both sides speak `wire` frames (`wire/mux.ts`); the

@@ -66,8 +66,20 @@ export const commandTree: Readonly<Record<string, Leaf | Group>> = {
         summary: "Run a command in a VM",
         load: async () => (await import("./commands/vm_exec.ts")).vmExec,
       },
+      ping: {
+        summary: "Ask VMs whether they answer",
+        load: async () => (await import("./commands/vm_ping.ts")).vmPing,
+      },
+      health: {
+        summary: "Show how a VM's guest is",
+        load: async () => (await import("./commands/vm_health.ts")).vmHealth,
+      },
+      ports: {
+        summary: "List what listens in a VM",
+        load: async () => (await import("./commands/vm_ports.ts")).vmPorts,
+      },
       logs: {
-        summary: "Print the end of a VM's console",
+        summary: "Print the end of a VM's console, or follow it",
         load: async () => (await import("./commands/vm_logs.ts")).vmLogs,
       },
     },
@@ -111,6 +123,27 @@ export const commandTree: Readonly<Record<string, Leaf | Group>> = {
       delete: {
         summary: "Delete kernels",
         load: async () => (await import("./commands/kernel_delete.ts")).kernelDelete,
+      },
+    },
+  },
+  operation: {
+    summary: "Look after long work: pulls, creations, starts",
+    commands: {
+      list: {
+        summary: "List operations",
+        load: async () => (await import("./commands/operation_list.ts")).operationList,
+      },
+      show: {
+        summary: "Show an operation and its stages",
+        load: async () => (await import("./commands/operation_show.ts")).operationShow,
+      },
+      wait: {
+        summary: "Wait for an operation and end as it does",
+        load: async () => (await import("./commands/operation_wait.ts")).operationWait,
+      },
+      cancel: {
+        summary: "Stop an operation and undo it",
+        load: async () => (await import("./commands/operation_cancel.ts")).operationCancel,
       },
     },
   },

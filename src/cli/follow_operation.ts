@@ -31,7 +31,8 @@ export async function followOperation(
   }
 }
 
-function failureOf(operation: OperationView): BangerError {
+/** The error that an operation which did not succeed ended with. */
+export function failureOf(operation: OperationView): BangerError {
   const { error } = operation;
   if (error === null) {
     return new BangerError("cancelled", `Cancelled ${operation.method} of "${operation.subject}"`);

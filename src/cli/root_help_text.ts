@@ -10,36 +10,43 @@ Start here:
   banger doctor               what this host has and lacks
 
 Commands:
-  vm run         Boot a VM with the repository in it and run a shell or command
-                 there
-  vm create      Create a VM
-  vm start       Start VMs
-  vm stop        Shut VMs down
-  vm restart     Shut VMs down and start them
-  vm kill        End VMs at once, without asking their guests
-  vm set         Change a VM's name, size or labels
-  vm delete      Delete VMs and their disks
-  vm list        List VMs
-  vm show        Show a VM
-  vm ssh         Open a shell in a VM, or run a command over ssh
-  vm exec        Run a command in a VM
-  vm logs        Print the end of a VM's console
-  image pull     Fetch or build an image
-  image list     List images
-  image show     Show an image
-  image delete   Delete images
-  kernel pull    Fetch and verify a kernel
-  kernel list    List kernels
-  kernel show    Show a kernel
-  kernel delete  Delete kernels
-  daemon run     Run the daemon in the foreground
-  daemon status  Tell whether the daemon runs, and its figures
-  daemon stop    End the daemon; VMs go on
-  daemon logs    Print the end of the daemon's log
-  config show    Print the configuration in force
-  config path    Print where the configuration file is
-  doctor         Check what this host has and lacks
-  version        Print version and build
+  vm run            Boot a VM with the repository in it and run a shell or
+                    command there
+  vm create         Create a VM
+  vm start          Start VMs
+  vm stop           Shut VMs down
+  vm restart        Shut VMs down and start them
+  vm kill           End VMs at once, without asking their guests
+  vm set            Change a VM's name, size or labels
+  vm delete         Delete VMs and their disks
+  vm list           List VMs
+  vm show           Show a VM
+  vm ssh            Open a shell in a VM, or run a command over ssh
+  vm exec           Run a command in a VM
+  vm ping           Ask VMs whether they answer
+  vm health         Show how a VM's guest is
+  vm ports          List what listens in a VM
+  vm logs           Print the end of a VM's console, or follow it
+  image pull        Fetch or build an image
+  image list        List images
+  image show        Show an image
+  image delete      Delete images
+  kernel pull       Fetch and verify a kernel
+  kernel list       List kernels
+  kernel show       Show a kernel
+  kernel delete     Delete kernels
+  operation list    List operations
+  operation show    Show an operation and its stages
+  operation wait    Wait for an operation and end as it does
+  operation cancel  Stop an operation and undo it
+  daemon run        Run the daemon in the foreground
+  daemon status     Tell whether the daemon runs, and its figures
+  daemon stop       End the daemon; VMs go on
+  daemon logs       Print the end of the daemon's log
+  config show       Print the configuration in force
+  config path       Print where the configuration file is
+  doctor            Check what this host has and lacks
+  version           Print version and build
 
 Options of every command:
   -q, --quiet    Print no stages and notices

@@ -1,6 +1,7 @@
 import { isBangerError } from "../model/errors.ts";
 import type { CliContext } from "./context.ts";
 import { interruptible } from "./interruptible.ts";
+import { pause } from "./pause.ts";
 
 /** How often it is asked for, in milliseconds. */
 const everyMs = 1_000;
@@ -33,19 +34,5 @@ export async function watchText(
   } catch (error) {
     if (isBangerError(error, "cancelled")) return 0;
     throw error;
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    await promise;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -143,9 +143,9 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
         leases,
         reconciled: reconciled.promise,
         runOf: (vm) => store.images.findByDigest(vm.imageDigest)?.run ?? null,
-        readConsole: (vm, running, maxBytes) =>
-          running?.machine.readConsole(maxBytes) ??
-            new ConsoleRing(paths.vm(vm.id).stateDir).readEnd(maxBytes),
+        readConsole: (vm, after, maxBytes) =>
+          new ConsoleRing(paths.vm(vm.id).stateDir).readAfter(after, maxBytes),
+        monotonicMs: deps.monotonicMs,
         sshKey: async (stop) => (await sshKey(stop)).privateKeyPath,
       }),
       ...artefactHandlers(images, operations),

@@ -10,7 +10,6 @@ import { withImageDefaults } from "../../services/vm/image_defaults.ts";
 import type { Operations } from "../../services/operation/operations.ts";
 import { serveExec } from "../../services/vm/exec.ts";
 import type { Leases } from "../../services/vm/leases.ts";
-import type { LiveVm } from "../../services/vm/live.ts";
 import { defaultStopTimeoutMs } from "../../services/vm/stop.ts";
 import type { VmListing } from "../../services/vm/listing.ts";
 import { diskUsed, viewOf } from "../../services/vm/view.ts";
@@ -27,9 +26,10 @@ export interface VmHandlerDeps {
   readonly reconciled: Promise<void>;
   readonly readConsole: (
     vm: VmRecord,
-    live: LiveVm | undefined,
+    after: string | null,
     maxBytes: number,
-  ) => Promise<Uint8Array>;
+  ) => Promise<{ readonly bytes: Uint8Array; readonly position: string | null }>;
+  readonly monotonicMs: () => number;
   /** What the VM's image says about programs. */
   readonly runOf: (vm: VmRecord) => ImageRun | null;
   readonly sshKey: (signal: AbortSignal) => Promise<string>;
@@ -127,11 +127,25 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
         await service.delete(id, force, reporter, signal);
         return undefined;
       }),
-    "vm.logs": async ({ vm: ref, maxBytes }) => {
+    "vm.logs": async ({ vm: ref, maxBytes, after }) => {
       await deps.reconciled;
+      // Asked for first: what is printed until the end is then in what is read.
       const vm = service.find(ref);
-      const bytes = await deps.readConsole(vm, service.liveOf(vm.id), maxBytes);
-      return { console: bytes.toBase64() };
+      const { bytes, position } = await deps.readConsole(vm, after, maxBytes);
+      const more = ["starting", "running", "stopping"].includes(vm.state);
+      return { console: bytes.toBase64(), position, more };
+    },
+    "vm.health": async ({ vm: ref }, { signal }) => {
+      await deps.reconciled;
+      const { live } = service.running(ref);
+      const begun = deps.monotonicMs();
+      const health = await live.session.health({ signal });
+      return { health: { ...health, answeredAfterMs: deps.monotonicMs() - begun } };
+    },
+    "vm.ports": async ({ vm: ref }, { signal }) => {
+      await deps.reconciled;
+      const { live } = service.running(ref);
+      return { ports: [...await live.session.ports({ signal })] };
     },
     "vm.ssh": async ({ vm: ref }, { signal }) => {
       await deps.reconciled;

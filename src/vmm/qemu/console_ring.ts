@@ -38,13 +38,35 @@ export class ConsoleRing {
 
   /** The last bytes, at most `maxBytes`. */
   async readEnd(maxBytes: number): Promise<Uint8Array> {
-    const current = await readFileEnd(this.#current, maxBytes);
-    if (current.length >= maxBytes) return current;
-    const old = await readFileEnd(this.#old, maxBytes - current.length);
-    const both = new Uint8Array(old.length + current.length);
-    both.set(old);
-    both.set(current, old.length);
-    return both;
+    return (await this.readAfter(null, maxBytes)).bytes;
+  }
+
+  /**
+   * What came after `position`, at most `maxBytes` of its end, and where that ends. With `null`, or a
+   * position that is no longer kept, all that is kept.
+   */
+  async readAfter(position: string | null, maxBytes: number): Promise<ConsolePart> {
+    for (;;) {
+      const [old, current] = [await identityOf(this.#old), await identityOf(this.#current)];
+      const from = parsePosition(position);
+      const isIn = (file: Segment | undefined) =>
+        file !== undefined && file.name === from?.file && from.offset <= file.size;
+      let start = isIn(current) ? from!.offset : 0;
+      const oldStart = isIn(old) ? from!.offset : 0;
+      const end = current?.size ?? 0;
+      start = Math.max(start, end - maxBytes);
+      const room = maxBytes - (end - start);
+      const parts = [await readRange(this.#current, start, end)];
+      if (old !== undefined && !isIn(current) && room > 0) {
+        parts.unshift(await readRange(this.#old, Math.max(oldStart, old.size - room), old.size));
+      }
+      // A segment that was put away meanwhile has been read under the wrong name.
+      if ((await identityOf(this.#current))?.name !== current?.name) continue;
+      return {
+        bytes: joined(parts),
+        position: current === undefined ? position : `${current.name}:${current.size}`,
+      };
+    }
   }
 
   /** Closes the file; the next append opens it again. */
@@ -74,12 +96,40 @@ export class ConsoleRing {
   }
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  let at = 0;
-  while (at < bytes.length) at += await file.write(bytes.subarray(at));
+/** A part of the console, and where it ends. */
+export interface ConsolePart {
+  readonly bytes: Uint8Array;
+  /** For the next call; `null` before anything was printed. Means nothing to anybody else. */
+  readonly position: string | null;
 }
 
-async function readFileEnd(path: string, maxBytes: number): Promise<Uint8Array> {
+/** A position names the file by its inode, which stays when it is renamed, and the bytes before it. */
+function parsePosition(
+  position: string | null,
+): { readonly file: string; readonly offset: number } | undefined {
+  const match = /^([0-9]{1,20}):([0-9]{1,12})$/.exec(position ?? "");
+  return match === null ? undefined : { file: match[1]!, offset: Number(match[2]) };
+}
+
+/** One of the two files. */
+interface Segment {
+  /** Its inode, which stays when it is renamed. */
+  readonly name: string;
+  readonly size: number;
+}
+
+async function identityOf(path: string): Promise<Segment | undefined> {
+  try {
+    const { ino, size } = await Deno.stat(path);
+    return { name: String(ino ?? 0), size };
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return undefined;
+    throw cause;
+  }
+}
+
+/** The bytes from `from` to `to`; fewer when the file has gone or has become shorter. */
+async function readRange(path: string, from: number, to: number): Promise<Uint8Array> {
   let file: Deno.FsFile;
   try {
     file = await Deno.open(path);
@@ -88,9 +138,8 @@ async function readFileEnd(path: string, maxBytes: number): Promise<Uint8Array> 
     throw cause;
   }
   using _closing = file;
-  const { size } = await file.stat();
-  await file.seek(Math.max(0, size - maxBytes), Deno.SeekMode.Start);
-  const bytes = new Uint8Array(Math.min(size, maxBytes));
+  await file.seek(from, Deno.SeekMode.Start);
+  const bytes = new Uint8Array(Math.max(0, to - from));
   let length = 0;
   while (length < bytes.length) {
     const count = await file.read(bytes.subarray(length));
@@ -98,6 +147,21 @@ async function readFileEnd(path: string, maxBytes: number): Promise<Uint8Array> 
     length += count;
   }
   return bytes.subarray(0, length);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  let at = 0;
+  while (at < bytes.length) at += await file.write(bytes.subarray(at));
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -21,6 +21,56 @@ async function bytesIn(dir: string): Promise<number> {
   return total;
 }
 
+Deno.test("one who follows sees every byte once, as long as he keeps up", async () => {
+  const segment = 64;
+  const step = fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.constant("read" as const));
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (actions) => {
+      await inTempDir(async (dir) => {
+        const ring = new ConsoleRing(dir, segment);
+        const [written, seen]: number[][] = [[], []];
+        let position: string | null = null;
+        const follow = async () => {
+          const part = await new ConsoleRing(dir, segment).readAfter(position, 1_000);
+          seen!.push(...part.bytes);
+          position = part.position;
+        };
+        let unread = 0;
+        for (const action of actions) {
+          if (action !== "read") {
+            await ring.append(action);
+            written!.push(...action);
+            unread += action.length;
+          }
+          if (action === "read" || unread > segment - 60) {
+            await follow();
+            unread = 0;
+          }
+        }
+        await follow();
+        assert.deepEqual(seen, written);
+        ring.close();
+      });
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("a position of another start gives all that is there", async () => {
+  await inTempDir(async (dir) => {
+    const ring = new ConsoleRing(dir, 64);
+    await ring.append(new TextEncoder().encode("first start"));
+    const { position } = await ring.readAfter(null, 100);
+    await ring.clear();
+    await ring.append(new TextEncoder().encode("second"));
+    for (const given of [position, "nonsense", "1:99999"]) {
+      const { bytes } = await ring.readAfter(given, 100);
+      assert.equal(new TextDecoder().decode(bytes), "second");
+    }
+    ring.close();
+  });
+});
+
 Deno.test("the ring ends with what was written last and never exceeds two segments", async () => {
   const segment = 64;
   const steps = fc.array(
