@@ -1,4 +1,10 @@
-import type { AgentRequest, ExecRequest, Identity } from "../src/wire/messages.ts";
+import type {
+  AgentRequest,
+  ExecRequest,
+  Identity,
+  ImageDefaults,
+  WorkspacePlace,
+} from "../src/wire/messages.ts";
 import { Failure } from "./failure.ts";
 
 type Fields = Record<string, unknown>;
@@ -17,6 +23,12 @@ export function checkRequest(value: unknown): AgentRequest {
       return { method: request["method"] };
     case "exec":
       return { method: "exec", exec: checkExec(fields(request["exec"], "exec")) };
+    case "session":
+      return {
+        method: "session",
+        id: matching(request["id"], /^[0-9a-f]{32}$/, "id"),
+        exec: checkExec(fields(request["exec"], "exec")),
+      };
     case "identity":
       return {
         method: "identity",
@@ -31,15 +43,51 @@ export function checkRequest(value: unknown): AgentRequest {
 }
 
 function checkExec(exec: Fields): ExecRequest {
-  const argv = strings(exec["argv"], "argv");
-  if (argv.length === 0 || argv[0] === "") throw invalid("argv");
+  const { workspace, image } = exec;
   return {
-    argv: argv.map((word) => noNul(word, "argv")),
-    cwd: exec["cwd"] === null ? null : noNul(string(exec["cwd"], "cwd"), "cwd"),
+    argv: checkArgv(exec["argv"]),
+    cwd: checkPath(exec["cwd"]),
     env: checkEnv(fields(exec["env"], "env")),
     user: exec["user"] === null ? null : string(exec["user"], "user"),
     stdin: exec["stdin"] === true,
+    workspace: isNone(workspace) ? null : checkWorkspace(fields(workspace, "workspace")),
+    image: isNone(image) ? null : checkImage(fields(image, "image")),
   };
+}
+
+function checkWorkspace(workspace: Fields): WorkspacePlace {
+  const name = matching(workspace["name"], /^[^/\0]+$/, "workspace");
+  if (name === "." || name === "..") throw invalid("workspace");
+  const owner = workspace["owner"];
+  return {
+    name,
+    owner: owner === null ? null : string(owner, "workspace"),
+    isNew: workspace["isNew"] === true,
+  };
+}
+
+function checkImage(image: Fields): ImageDefaults {
+  return {
+    env: checkEnv(fields(image["env"], "env")),
+    cwd: checkPath(image["cwd"]),
+    user: image["user"] === null ? null : string(image["user"], "user"),
+    argv: checkArgv(image["argv"]),
+  };
+}
+
+/** May be empty, but its first word may not. */
+function checkArgv(value: unknown): string[] {
+  const argv = strings(value, "argv");
+  if (argv[0] === "") throw invalid("argv");
+  return argv.map((word) => noNul(word, "argv"));
+}
+
+function checkPath(value: unknown): string | null {
+  return value === null ? null : noNul(string(value, "cwd"), "cwd");
+}
+
+function isNone(value: unknown): boolean {
+  return value === null || value === undefined;
 }
 
 function checkEnv(env: Fields): Record<string, string> {

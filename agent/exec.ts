@@ -1,16 +1,14 @@
 import type { ExecExit, ExecRequest } from "../src/wire/messages.ts";
 import type { MuxStream } from "../src/wire/mux_stream.ts";
+import { asUser } from "./as_user.ts";
 import type { AgentContext } from "./context.ts";
 import { ExecLanes } from "./exec_lanes.ts";
 import { Failure } from "./failure.ts";
 import { withHeadStart } from "./hand_over.ts";
 import { forwardInput } from "./input.ts";
 import { forwardOutput } from "./output.ts";
-import { findProgram } from "./program.ts";
-import { killGroup, signalNumber } from "./signals.ts";
-import { findUser, type User } from "./users.ts";
-
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+import { resolveExec } from "./resolve_exec.ts";
+import { killGroup, signalNumber, signalOf } from "./signals.ts";
 
 /** How long programs have between SIGHUP and SIGKILL when the host is gone. */
 const hangupMs = 2000;
@@ -31,10 +29,8 @@ export async function exec(
   const lanes = new ExecLanes(context, stream, child.pid);
   stream.onControl = (message) => {
     lanes.onControl(message);
-    const signal = (message as { signal?: unknown } | null)?.signal;
-    if (typeof signal === "string" && /^(INT|TERM|HUP|KILL|QUIT)$/.test(signal)) {
-      killGroup(child.pid, `SIG${signal}` as Deno.Signal);
-    }
+    const signal = signalOf(message);
+    if (signal !== undefined) killGroup(child.pid, signal);
   };
   let exited = false;
   let hungUp: Promise<void> | undefined;
@@ -78,21 +74,11 @@ async function hangUp(pid: number, leaderGone: Promise<unknown>): Promise<void> 
 }
 
 function spawn(context: AgentContext, request: ExecRequest): Deno.ChildProcess {
-  const user = findUser(context.root, request.user ?? "root");
-  const cwd = request.cwd ?? defaultDirectory(user.home);
-  if (!isDirectory(cwd)) throw new Failure("not_found", `no directory "${cwd}" in the guest`);
-  const env = {
-    PATH: defaultPath,
-    HOME: user.home,
-    USER: user.name,
-    LOGNAME: user.name,
-    SHELL: user.shell,
-    ...request.env,
-  };
-  const program = findProgram(request.argv[0]!, env.PATH, cwd);
-  const [first, ...rest] = [...asUser(context, user), program, ...request.argv.slice(1)];
+  const { user, cwd, ...wanted } = resolveExec(context, request);
+  const { argv: [first, ...rest], env } = asUser(context, user, wanted);
+  const program = wanted.argv[0];
   try {
-    return new Deno.Command(first!, {
+    return new Deno.Command(first, {
       args: rest,
       cwd,
       env,
@@ -108,25 +94,5 @@ function spawn(context: AgentContext, request: ExecRequest): Deno.ChildProcess {
       throw new Failure("not_found", `cannot run "${program}": its interpreter is missing`);
     }
     throw new Failure("not_executable", `cannot run "${program}": ${why}`);
-  }
-}
-
-/** The words before the program that make it run as `user`; none for the agent's own user. */
-function asUser(context: AgentContext, user: User): string[] {
-  if (user.uid === 0) return [];
-  const groups = user.groups.length === 0 ? "--clear-groups" : `--groups=${user.groups.join(",")}`;
-  const ids = [`--reuid=${user.uid}`, `--regid=${user.gid}`, groups];
-  return [`${context.kit}/bin/setpriv`, ...ids, "--"];
-}
-
-function defaultDirectory(home: string): string {
-  return isDirectory(home) ? home : "/";
-}
-
-function isDirectory(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
   }
 }

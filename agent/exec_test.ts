@@ -76,10 +76,54 @@ Deno.test("what cannot be started is told apart", async () => {
   assert.equal(await outcome(run(mux, ["/etc"])), "not_executable");
   assert.equal(await outcome(run(mux, ["true"], { cwd: "/no/such/dir" })), "not_found");
   assert.equal(await outcome(run(mux, ["true"], { user: "no-such-user" })), "not_found");
-  assert.equal(await outcome(run(mux, [])), "invalid");
+  assert.equal(await outcome(run(mux, [""])), "invalid");
   assert.equal(await outcome(run(mux, ["a\0b"])), "invalid");
   assert.equal(await outcome(mux.open({ method: "format-disk" })), "invalid");
   assert.equal(await outcome(mux.open([])), "invalid");
+});
+
+Deno.test("what only the image names is left out where it is not there", async () => {
+  await using mux = await agent();
+  const image = { env: { A: "image", B: "image" }, cwd: "/no/such", user: "no-such", argv: [] };
+  const script = 'echo "$(id -u) $PWD $A $B"';
+  const env = { A: "mine" };
+  const more = { cwd: null, env, image };
+  assert.equal(await text(run(mux, ["sh", "-c", script], more)), "0 /root mine image\n");
+  const there = { ...more, image: { ...image, cwd: "/usr" } };
+  assert.equal(await text(run(mux, ["sh", "-c", script], there)), "0 /usr mine image\n");
+  for (const wrong of [{ ...image, argv: "x" }, { ...image, env: [] }, { ...image, cwd: 1 }, "x"]) {
+    assert.equal(await outcome(run(mux, ["true"], { image: wrong } as object)), "invalid");
+  }
+});
+
+Deno.test("without words it is a shell, a login shell where no image has a say", async () => {
+  await using mux = await agent();
+  const image = { env: {}, cwd: null, user: null, argv: ["false"] };
+  const stdin = new TextEncoder().encode('echo "$0 $SHELL $-"; shopt login_shell');
+  for (
+    const [more, expected] of [[{}, /login_shell\s+on/], [{ image }, /login_shell\s+off/]] as const
+  ) {
+    const stream = run(mux, [], { stdin: true, env: { HOME: "/nonexistent" }, ...more });
+    const output = text(stream);
+    await stream.write(stdin);
+    stream.end();
+    assert.match(await output, /^\/bin\/bash \/bin\/bash /);
+    assert.match(await output, expected);
+  }
+});
+
+Deno.test("a workspace is where a command starts, once it is there", async () => {
+  await using mux = await agent();
+  const place = { name: crypto.randomUUID(), owner: null, isNew: false };
+  assert.equal(await outcome(run(mux, ["true"], { cwd: null, workspace: place })), "not_found");
+  const script = 'echo "$PWD $BANGER_WORKSPACE $BANGER_WORKSPACE_OWNER"';
+  const making = { cwd: null, workspace: { ...place, isNew: true } };
+  const told = `/ /root/${place.name} 0:0\n`;
+  assert.equal(await text(run(mux, ["sh", "-c", script], making)), told);
+  for (const name of ["", ".", "..", "a/b", "a\0b", 1]) {
+    const wrong = { workspace: { ...place, name } } as object;
+    assert.equal(await outcome(run(mux, ["true"], wrong)), "invalid");
+  }
 });
 
 Deno.test("environment, directory and both outputs", async () => {

@@ -48,3 +48,12 @@ export function tell(path: string, line = ""): boolean {
   pipe.writeSync(new TextEncoder().encode(`${line}\n`));
   return true;
 }
+
+/** Whether there is a directory of this name, or a link to one. */
+export function isDirectory(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}

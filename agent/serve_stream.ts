@@ -7,6 +7,7 @@ import { failureReply } from "./failure.ts";
 import { health } from "./health.ts";
 import { applyIdentity } from "./identity.ts";
 import { listeningPorts } from "./ports.ts";
+import { openSession } from "./session.ts";
 import { shutdown } from "./shutdown.ts";
 import { stats } from "./stats.ts";
 
@@ -33,6 +34,9 @@ async function answer(
       return { method: "identity", ...await applyIdentity(context, request.identity) };
     case "exec":
       return { method: "exec", exit: await exec(context, request.exec, stream) };
+    case "session":
+      await openSession(context, request.id, request.exec);
+      return { method: "session" };
     case "ports":
       return { method: "ports", ports: listeningPorts(context.root) };
     case "stats":

@@ -19,3 +19,10 @@ export function killGroup(pid: number, signal: Deno.Signal): boolean {
     return false;
   }
 }
+
+/** The signal that a control message of a stream asks for, if it does. */
+export function signalOf(message: unknown): Deno.Signal | undefined {
+  const signal = (message as { signal?: unknown } | null)?.signal;
+  const isKnown = typeof signal === "string" && /^(INT|TERM|HUP|KILL|QUIT)$/.test(signal);
+  return isKnown ? `SIG${signal}` as Deno.Signal : undefined;
+}

@@ -1,3 +1,4 @@
+import { sessionUser } from "../src/wire/messages.ts";
 import { Failure } from "./failure.ts";
 import { readText } from "./files.ts";
 
@@ -38,7 +39,8 @@ function isId(text: string): boolean {
 }
 
 function userNamed(root: string, wanted: string): User {
-  const all = lines(`${root}/etc/passwd`);
+  // The way in of banger's own sessions is nobody's name.
+  const all = lines(`${root}/etc/passwd`).filter(([name]) => name !== sessionUser);
   const line = all.find((fields) => fields[0] === wanted) ??
     (isId(wanted) ? all.find((fields) => Number(fields[2]) === Number(wanted)) : undefined);
   if (line === undefined) {

@@ -60,6 +60,7 @@ Deno.test("a refused parameter is named with its rule", () => {
       ephemeral: false,
       lease: false,
       start: false,
+      imageDefaults: true,
       gitIdentity: null,
       ...change,
     });

@@ -104,16 +104,23 @@ export const listeningPort = v.object({
 const text = v.pipe(v.string(), v.maxLength(128 * 1024), v.check((s) => !s.includes("\0"), "NUL"));
 
 /** A command to run in a guest. */
-export const execParams = v.strictObject({
-  /** Whether variables, directory and user of the image apply where the rest says nothing. */
-  imageDefaults: v.boolean(),
-  vm: vmRef,
-  argv: v.pipe(v.array(text), v.minLength(1), v.maxLength(4096)),
+const command = {
+  /** Empty: a shell, or where the guest has none ENTRYPOINT and CMD of its image. */
+  argv: v.pipe(v.array(text), v.maxLength(4096)),
   cwd: v.nullable(text),
   env: v.record(v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/)), text),
   user: v.nullable(v.pipe(v.string(), v.maxLength(64))),
-  stdin: v.boolean(),
-});
+  /** Whether variables, directory and user of the image apply where the rest says nothing. */
+  imageDefaults: v.boolean(),
+  /**
+   * `inside`: it starts in the VM's workspace where there is one and `cwd` says nothing. `new`: it is what
+   * makes the workspace; it gets its place as `BANGER_WORKSPACE` and its owner as `BANGER_WORKSPACE_OWNER`.
+   */
+  workspace: v.picklist(["none", "inside", "new"]),
+};
+
+/** See {@linkcode command}. */
+export const execParams = v.strictObject({ vm: vmRef, ...command, stdin: v.boolean() });
 
 /** Methods on VMs. `begun` ones are operations; watch them with `operation.watch`. */
 export const vmMethods = {
@@ -139,6 +146,8 @@ export const vmMethods = {
       ephemeral: v.boolean(),
       lease: v.boolean(),
       start: v.boolean(),
+      /** Whether variables, directory and user of the image apply in it, and the workspace is that user's. */
+      imageDefaults: v.boolean(),
       /** Git identity of the calling user for the guest. */
       gitIdentity: v.nullable(v.object({ name: text, email: text })),
     }),
@@ -190,7 +199,17 @@ export const vmMethods = {
   "vm.health": method(v.strictObject({ vm: vmRef }), v.object({ health: guestHealth })),
   /** What listens in the guest. */
   "vm.ports": method(v.strictObject({ vm: vmRef }), v.object({ ports: v.array(listeningPort) })),
-  "vm.ssh": method(v.strictObject({ vm: vmRef }), v.object({ target: sshTarget })),
+  /**
+   * How ssh reaches the VM. With a command, the guest keeps it for the session of this name: the login name
+   * is `banger-session` then, and `session` (hexadecimal digits) the command that ssh is given, once.
+   */
+  "vm.ssh": method(
+    v.strictObject({ vm: vmRef, command: v.nullable(v.strictObject(command)) }),
+    v.object({
+      target: sshTarget,
+      session: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
+    }),
+  ),
   /**
    * Upgrades the connection: after the answer both sides speak `wire` frames (`wire/mux.ts`); the
    * client opens one stream whose OPEN frame is an AgentRequest `exec` that the daemon checks

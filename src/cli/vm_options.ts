@@ -2,7 +2,7 @@ import { parseImageWord } from "../model/image_name.ts";
 import { checkName } from "../model/names.ts";
 import { vmLimits } from "../model/vm.ts";
 import { labelOption } from "./label_option.ts";
-import { value, wholeNumber } from "./command.ts";
+import { flag, value, wholeNumber } from "./command.ts";
 import { diskBytes, memoryMib } from "./size_option.ts";
 
 const { lowest, highest } = vmLimits.cpus;
@@ -31,6 +31,9 @@ export const vmOptions = {
   memory: value("SIZE", "Memory, such as 512M or 4G", memoryMib),
   disk: value("SIZE", "Size of the system disk, such as 20G; not below the image's", diskBytes),
 };
+
+/** Keeps what an image says of programs from them. */
+export const noImageDefaults = flag("Ignore the image's variables, directory and user");
 
 /** What {@linkcode vmOptions} gave. */
 export interface VmOptionsGiven {

@@ -146,6 +146,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
         readConsole: (vm, after, maxBytes) =>
           new ConsoleRing(paths.vm(vm.id).stateDir).readAfter(after, maxBytes),
         monotonicMs: deps.monotonicMs,
+        newSessionId: () => randomHex(16),
         sshKey: async (stop) => (await sshKey(stop)).privateKeyPath,
       }),
       ...artefactHandlers(images, operations),

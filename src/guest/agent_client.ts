@@ -120,6 +120,9 @@ function agentSession(mux: Mux, welcome: Welcome): AgentSession {
       return { tookMs };
     },
     exec: (exec) => execStream(open({ method: "exec", exec })),
+    session: async (id, exec, options) => {
+      await call({ method: "session", id, exec }, options, exec.argv.length > 0 ? 75_000 : 10_000);
+    },
     ports: async (options) => (await call({ method: "ports" }, options)).ports,
     stats: async (options) => (await call({ method: "stats" }, options)).stats,
     shutdown: async (how, options) => {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { BangerError } from "../model/errors.ts";
+import { guestRefusals } from "../model/guest_refusals.ts";
 import type { AgentReply, AgentResult } from "../wire/messages.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
@@ -51,6 +52,7 @@ const result = v.variant("method", [
       diskFreeBytes: count,
     }),
   }),
+  v.object({ method: v.literal("session") }),
   v.object({ method: v.literal("shutdown") }),
 ]);
 
@@ -67,7 +69,7 @@ const replySchema = v.variant("ok", [
  * What a guest answered to a request of `method`.
  *
  * @throws BangerError `untrusted` for an answer of a wrong shape; the guest's own refusal as
- * `not_found` (code `GUEST_NOT_FOUND`), `precondition` (`GUEST_NOT_EXECUTABLE`), `invalid` or
+ * `not_found` (code of {@linkcode guestRefusals}), `precondition` (likewise), `invalid` or
  * `internal`
  */
 export function checkReply<M extends AgentResult["method"]>(
@@ -92,12 +94,13 @@ export function checkReply<M extends AgentResult["method"]>(
 function refusal(method: string, reply: Extract<AgentReply, { ok: false }>): BangerError {
   // Control characters of a guest must not reach a terminal.
   const why = reply.message.replace(/[\p{Cc}\p{Cf}]/gu, "?");
-  const message = `Cannot run ${method} in the guest: ${why}`;
+  const what = method === "exec" || method === "session" ? "the command" : method;
+  const message = `Cannot run ${what} in the guest: ${why}`;
   switch (reply.kind) {
     case "not_found":
-      return new BangerError("not_found", message, { code: "GUEST_NOT_FOUND" });
+      return new BangerError("not_found", message, { code: guestRefusals.notFound });
     case "not_executable":
-      return new BangerError("precondition", message, { code: "GUEST_NOT_EXECUTABLE" });
+      return new BangerError("precondition", message, { code: guestRefusals.notExecutable });
     case "invalid":
       return new BangerError("invalid", message);
     case "internal":

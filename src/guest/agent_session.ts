@@ -24,8 +24,8 @@ export interface ExecStream {
   /**
    * How it ended; settles after its last output came.
    *
-   * Rejects with BangerError `not_found` (code `GUEST_NOT_FOUND`: 127), `precondition`
-   * (`GUEST_NOT_EXECUTABLE`: 126), `unavailable` when the session ended, `cancelled` after `abort`.
+   * Rejects with BangerError `not_found` (a code of `guestRefusals`: 127), `precondition`
+   * (likewise: 126), `unavailable` when the session ended, `cancelled` after `abort`.
    */
   readonly exit: Promise<ExecExit>;
   /** Signals its whole process group. */
@@ -45,6 +45,13 @@ export interface AgentSession {
     options?: CallOptions,
   ): Promise<{ readonly tookMs: number }>;
   exec(request: ExecRequest): ExecStream;
+  /**
+   * Has a command kept for the ssh connection that asks for it by `id` (32 hexadecimal digits), within
+   * two minutes and once.
+   *
+   * Rejects as {@linkcode ExecStream.exit} does when it cannot be run.
+   */
+  session(id: string, request: ExecRequest, options?: CallOptions): Promise<void>;
   ports(options?: CallOptions): Promise<readonly ListeningPort[]>;
   stats(options?: CallOptions): Promise<GuestStats>;
   shutdown(how: "poweroff" | "reboot", options?: CallOptions): Promise<void>;
@@ -58,7 +65,10 @@ export interface AgentSession {
   close(): void;
 }
 
-/** Bounds of one call; 10 s (identity 30 s) when no time is given. */
+/**
+ * Bounds of one call; when no time is given 10 s, for an identity 30 s, and for the command of a session 75 s:
+ * an image may have it wait for a minute.
+ */
 export interface CallOptions {
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;

@@ -7,6 +7,7 @@ import { identifyScript } from "./kit_identify.ts";
 import { kitInitScript } from "./kit_init.ts";
 import type { KitPackages } from "./kit_packages.ts";
 import { collectKitFiles, type KitFiles } from "./kit_tree.ts";
+import { sessionScript } from "./kit_session.ts";
 import { sshdConfig } from "./sshd_config.ts";
 
 /** Changes when the same inputs give another kit. */
@@ -64,6 +65,7 @@ export async function buildKit(options: KitOptions): Promise<BuiltKit> {
   addText(files, "bin/agent.js", await Deno.readTextFile(options.agentBundle), 0o644);
   addText(files, "sbin/kit-init", kitInitScript, 0o755);
   addText(files, "sbin/identify", identifyScript, 0o755);
+  addText(files, "sbin/session", sessionScript, 0o755);
   addText(files, "etc/sshd_config", sshdConfig, 0o644);
   await writeTree(tree, files);
   const total = files.size;
@@ -89,7 +91,8 @@ export async function kitInputsKey(
   const deno = await Deno.stat(options.denoBinary);
   return createHash("sha256")
     .update(
-      `${builderRevision} ${deno.size}\n${kitInitScript}\n${identifyScript}\n${sshdConfig}\n`,
+      [builderRevision, deno.size, kitInitScript, identifyScript, sessionScript, sshdConfig]
+        .map((part) => `${part}\n`).join(""),
     )
     .update(await Deno.readFile(options.agentBundle))
     .digest("hex");

@@ -1,5 +1,5 @@
 import { gitConfigMark } from "../wire/identity_files.ts";
-import { identityStampFile, kitPath, stewardFifo } from "../wire/messages.ts";
+import { identityStampFile, kitPath, sessionUser, stewardFifo } from "../wire/messages.ts";
 
 /**
  * `/.banger/sbin/identify DIRECTORY [ROOT]`: makes the guest who the files in DIRECTORY say it is
@@ -65,19 +65,28 @@ put hosts /etc/hosts
 # The image's own settings of git stay.
 line=
 read -r line 2>/dev/null <"$r/etc/gitconfig"
-if [ ! -e "$r/etc/gitconfig" ] || [ "$line" = '${gitConfigMark}' ]; then put gitconfig /etc/gitconfig; fi
+if [ ! -e "$r/etc/gitconfig" ]; then put gitconfig-without /etc/gitconfig; line='${gitConfigMark}'; fi
+[ "$line" != '${gitConfigMark}' ] || put gitconfig /etc/gitconfig
 
-# The ssh server drops its privileges to this user (sshd(8)); images without ssh lack it.
+# The ssh server drops its privileges to the first user (sshd(8)), which images without ssh lack; the
+# second one is for banger's own sessions, whatever the shell of the image's root is.
 passwd=$r/etc/passwd
 [ -e "$passwd" ] || echo root:x:0:0:root:/root:/bin/sh >"$passwd"
-has_sshd= end=
-while IFS= read -r line; do
-  case $line in sshd:*) has_sshd=1 ;; esac
-done <"$passwd"
+sshd='sshd:x:74:65534:sshd:/run/sshd:/usr/sbin/nologin
+'
+session='${sessionUser}:x:0:0:banger:/:${kitPath}/sbin/session
+'
+look() { case $line in sshd:*) sshd= ;; ${sessionUser}:*) session= ;; esac; }
+end=
+while IFS= read -r line; do look; done <"$passwd"
 # What is left in line has no end of line.
-case $line in sshd:*) has_sshd=1 ;; ?*) end='
-' ;; esac
-[ -n "$has_sshd" ] || printf '%s%s\\n' "$end" 'sshd:x:74:65534:sshd:/run/sshd:/usr/sbin/nologin' >>"$passwd"
+look
+[ -z "$line" ] || end='
+'
+[ -z "$sshd$session" ] || printf '%s' "$end$sshd$session" >>"$passwd"
+
+# One that the initrd has made where the image has none.
+[ ! -d "$r/tmp" ] || [ -k "$r/tmp" ] || chmod 1777 "$r/tmp"
 
 echo "$stamp" >"$s/applied" && mv -f "$s/applied" "$r${identityStampFile}"
 [ -z "$r" ] || exit 0

@@ -60,7 +60,10 @@ Deno.test("an empty image gets every file it needs, twice the same", () =>
     const first = await Promise.all(files.map((path) => text(root, path)));
     await identify(root, identity);
     assert.deepEqual(await Promise.all(files.map((path) => text(root, path))), first);
-    assert.match(first[0]!, /^root:.*\nsshd:x:74:.*\n$/);
+    assert.match(
+      first[0]!,
+      /^root:.*\nsshd:x:74:.*\nbanger-session:x:0:0:.*:\/\.banger\/sbin\/session\n$/,
+    );
     assert.equal(first[1], "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.1.1\tweb-1\n");
     assert.equal(first[3], `${identity.machineId}\n`);
     assert.equal(await text(root, identityStampFile), `${identity.stamp}\n`);
@@ -126,7 +129,9 @@ Deno.test("whatever lines hosts and passwd have, none but banger's own is lost o
           before
             .slice(0, before.length - (before.at(-1) === "" ? 1 : 0)),
         );
-        assert.equal(users.filter((each) => each.startsWith("sshd:")).length >= 1, true);
+        for (const name of ["sshd:", "banger-session:"]) {
+          assert.equal(users.filter((each) => each.startsWith(name)).length, 1, name);
+        }
       }),
       { numRuns: 60 },
     );

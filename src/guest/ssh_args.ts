@@ -1,3 +1,4 @@
+import { sessionUser } from "../wire/messages.ts";
 import { guestUser } from "./ssh_user.ts";
 
 /** Which guest, and by which keys. */
@@ -14,8 +15,8 @@ export interface SshTarget {
 
 /** What is wanted of the connection. */
 export interface SshWish {
-  /** Words of a command, given to the guest's shell as they are quoted here; none is a login shell. */
-  readonly command?: readonly string[];
+  /** What the guest's agent keeps under this name (`vm.ssh`) is run; left out, a login shell of root's. */
+  readonly session?: string;
   /** `force` gives a terminal to a command too, `none` never asks for one. */
   readonly terminal?: "auto" | "force" | "none";
 }
@@ -31,8 +32,8 @@ export function sshArgs(target: SshTarget, wish: SshWish = {}): string[] {
     ...sshOptions(target).flatMap((option) => ["-o", option]),
     ...["-i", target.identityFile.replaceAll("%", "%%"), "-p", String(target.port)],
     ...(wish.terminal === "force" ? ["-t"] : wish.terminal === "none" ? ["-T"] : []),
-    ...["--", `${guestUser}@127.0.0.1`],
-    ...(wish.command === undefined ? [] : [wish.command.map(shellWord).join(" ")]),
+    ...["--", `${wish.session === undefined ? guestUser : sessionUser}@127.0.0.1`],
+    ...(wish.session === undefined ? [] : [wish.session]),
   ];
 }
 
@@ -61,11 +62,6 @@ export function sshOptions(target: SshTarget): string[] {
     "ServerAliveInterval=15",
     "LogLevel=ERROR",
   ];
-}
-
-/** `word` as one word of a POSIX shell. */
-export function shellWord(word: string): string {
-  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** A path in an option: quoted, with `%` doubled, since ssh expands tokens in it. */

@@ -1,2 +1,2 @@
-/** The login user of every guest. */
+/** The login user of a plain ssh connection. */
 export const guestUser = "root";

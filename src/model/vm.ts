@@ -46,8 +46,10 @@ export interface VmRecord {
   readonly startedAtMs: number | null;
   /** Facts of the present or last start. */
   readonly runtime: VmRuntime | null;
-  /** Directory name of the workspace below the login user's home; `null` without one. */
+  /** Directory name of the workspace below the home of whom it belongs to; `null` without one. */
   readonly workspace: string | null;
+  /** Whether variables, directory and user of the image apply, and the workspace is that user's. */
+  readonly imageDefaults: boolean;
   readonly imageDigest: string;
   readonly kernelDigest: string;
   /** The user's own marks; `labels.ts` says what they may be. */

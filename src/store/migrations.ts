@@ -101,4 +101,13 @@ export const migrations: readonly Migration[] = [
     summary: "labels of VMs",
     sql: `ALTER TABLE vms ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';`,
   },
+  {
+    version: 5,
+    summary: "VMs without their image's defaults; workspaces of before are root's",
+    sql: `
+      ALTER TABLE vms ADD COLUMN image_defaults INTEGER NOT NULL DEFAULT 1
+        CHECK (image_defaults IN (0, 1));
+      UPDATE vms SET image_defaults = 0 WHERE workspace IS NOT NULL;
+    `,
+  },
 ];

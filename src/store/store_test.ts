@@ -43,6 +43,7 @@ const vm: VmRecord = {
   startedAtMs: null,
   runtime: null,
   workspace: "repo",
+  imageDefaults: true,
   imageDigest: "sha256:aa",
   kernelDigest: "sha256:bb",
   labels: { team: "web" },
@@ -294,6 +295,24 @@ Deno.test(
     const backup = new DatabaseSync(at.storeBackup(present), { readOnly: true });
     assert.equal(backup.prepare("SELECT count(*) AS n FROM vms").get()?.["n"], 1);
     backup.close();
+  }),
+);
+
+Deno.test(
+  "migration 5: a workspace that was copied before stays root's",
+  inTempDir((at) => {
+    Store.open(at).close();
+    const db = new DatabaseSync(at.storeFile);
+    db.exec("ALTER TABLE vms DROP COLUMN image_defaults; PRAGMA user_version = 4");
+    const row = db.prepare(
+      `INSERT INTO vms VALUES (:id, :id, 'i', 'sha256:aa', 'k', 'sha256:bb', 1, 512,
+      1, 'stopped', NULL, 0, :workspace, 1, NULL, NULL, '{}')`,
+    );
+    row.run({ id: "00000000000000aa", workspace: "repo" });
+    row.run({ id: "00000000000000bb", workspace: null });
+    db.close();
+    using store = Store.open(at);
+    assert.deepEqual(store.vms.list().map((one) => one.imageDefaults), [false, true]);
   }),
 );
 

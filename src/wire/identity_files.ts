@@ -22,7 +22,8 @@ export function identityFiles(identity: Identity): readonly IdentityFile[] {
   add("host_key", `${hostKey.privateKey.trimEnd()}\n`, 0o600);
   add("host_key.pub", `${hostKey.publicKey.trim()}\n`);
   add("authorized_keys", authorizedKeys.map((key) => `${key}\n`).join(""), 0o600);
-  if (git !== null) add("gitconfig", gitConfig(git));
+  // A guest that had somebody's keeps it.
+  add(git === null ? "gitconfig-without" : "gitconfig", gitConfig(git));
   if (network !== null) {
     const { mac, address, gateway, dns } = network;
     add("network", `${mac} ${address} ${gateway}\n`);
@@ -40,10 +41,11 @@ export function identityFiles(identity: Identity): readonly IdentityFile[] {
 export const gitConfigMark = "# written by banger";
 
 /** git-config(1): a value in quotes, with `"` and `\` escaped. */
-function gitConfig(git: { readonly name: string; readonly email: string }): string {
+function gitConfig(git: Identity["git"]): string {
   const quoted = (text: string) => `"${text.replace(/["\\]/g, "\\$&")}"`;
-  return `${gitConfigMark}\n[user]\n\tname = ${quoted(git.name)}\n\temail = ${
-    quoted(git.email)
-  }\n` +
-    "[safe]\n\tdirectory = *\n";
+  const user = git === null
+    ? ""
+    : `[user]\n\tname = ${quoted(git.name)}\n\temail = ${quoted(git.email)}\n`;
+  // Whoever works in a guest may use the repository in it, whosever it is.
+  return `${gitConfigMark}\n${user}[safe]\n\tdirectory = *\n`;
 }

@@ -5,8 +5,11 @@
  * sends is untrusted: the host decodes it with bounds and treats it as data.
  */
 
-/** Protocol versions this build speaks, lowest and highest; the highest common one is used. */
-export const protocolVersions = { lowest: 1, highest: 1 } as const;
+/**
+ * Protocol versions this build speaks, lowest and highest; the highest common one is used. From 2 on a guest
+ * knows workspaces, what images say, and sessions.
+ */
+export const protocolVersions = { lowest: 1, highest: 2 } as const;
 
 /** Longest control message (JSON), in bytes. */
 export const maxControlBytes = 64 * 1024;
@@ -35,6 +38,15 @@ export const identityStampFile = "/run/banger/identity";
  */
 export const stewardFifo = "/run/banger/steward";
 
+/** Directory of the guest with the sessions that wait for their ssh connection, one file each. */
+export const sessionsDir = "/run/banger/sessions";
+
+/**
+ * Login name of banger's own ssh sessions: another name of root's, whose shell is the kit's `session`,
+ * so that they work whatever shell the image's root has.
+ */
+export const sessionUser = "banger-session";
+
 /** First message of a session, host → guest. */
 export interface Hello {
   readonly magic: "banger-link";
@@ -58,6 +70,8 @@ export type AgentRequest =
   | { readonly method: "health" }
   | { readonly method: "identity"; readonly identity: Identity }
   | { readonly method: "exec"; readonly exec: ExecRequest }
+  /** `id`: 32 hexadecimal digits, the one command that `sessionUser` takes, once. */
+  | { readonly method: "session"; readonly id: string; readonly exec: ExecRequest }
   | { readonly method: "ports" }
   | { readonly method: "stats" }
   | { readonly method: "shutdown"; readonly how: "poweroff" | "reboot" };
@@ -93,13 +107,39 @@ export interface Identity {
 
 /** A program to run in the guest. stdin is stream data host → guest until EOF. */
 export interface ExecRequest {
+  /** Empty: a shell, or where the guest has none what the image runs. */
   readonly argv: readonly string[];
+  /** Must exist; `null` is the workspace, else the image's directory, else the home directory. */
   readonly cwd: string | null;
   readonly env: Readonly<Record<string, string>>;
-  /** Login user's name; `null` is root. */
+  /** A user of the guest, as an image names one; `null` is the image's, else root. */
   readonly user: string | null;
   /** When false, stdin is /dev/null and the stream's host → guest direction carries only signals. */
   readonly stdin: boolean;
+  readonly workspace?: WorkspacePlace | null;
+  readonly image?: ImageDefaults | null;
+}
+
+/** The directory of a copied repository: below the home directory of whom it belongs to. */
+export interface WorkspacePlace {
+  /** One component of a path. */
+  readonly name: string;
+  /** As an image names a user; `null`, or one that the guest does not have, is root. */
+  readonly owner: string | null;
+  /**
+   * It is about to be made: the program starts in `/` and is told where, `BANGER_WORKSPACE`, and for whom,
+   * `BANGER_WORKSPACE_OWNER` (`UID:GID`).
+   */
+  readonly isNew: boolean;
+}
+
+/** What an image says about programs; whatever a guest does not have is left out. */
+export interface ImageDefaults {
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string | null;
+  readonly user: string | null;
+  /** What it runs: ENTRYPOINT and CMD; may be empty. */
+  readonly argv: readonly string[];
 }
 
 /** Control messages on an open stream, host → guest. */
@@ -121,6 +161,7 @@ export type AgentResult =
   | { readonly method: "health"; readonly health: Health }
   | { readonly method: "identity"; readonly tookMs: number }
   | { readonly method: "exec"; readonly exit: ExecExit }
+  | { readonly method: "session" }
   | { readonly method: "ports"; readonly ports: readonly ListeningPort[] }
   | { readonly method: "stats"; readonly stats: GuestStats }
   | { readonly method: "shutdown" };

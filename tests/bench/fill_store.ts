@@ -35,6 +35,7 @@ function vmRecord(n: number): VmRecord {
     startedAtMs: null,
     runtime: null,
     workspace: null,
+    imageDefaults: true,
     imageDigest: `sha256:${"0".repeat(64)}`,
     labels: {},
     kernelDigest: `sha256:${"0".repeat(64)}`,

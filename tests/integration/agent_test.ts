@@ -46,7 +46,7 @@ Deno.test("a real agent process answers over its file descriptors 0 and 1", asyn
     signal: new AbortController().signal,
     timeoutMs: 20_000,
   });
-  assert.equal(session.welcome.version, 1);
+  assert.equal(session.welcome.version, 2);
   const shell = session.exec({ ...exec, argv: ["sh", "-c", "echo out; echo err >&2; exit 7"] });
   const [out, err] = await Promise.all([
     new Response(shell.stdout).text(),

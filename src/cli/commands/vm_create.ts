@@ -1,6 +1,6 @@
 import { defineCommand, flag } from "../command.ts";
 import { runOperation } from "../run_operation.ts";
-import { vmOptions, vmParams } from "../vm_options.ts";
+import { noImageDefaults, vmOptions, vmParams } from "../vm_options.ts";
 import { vmOf } from "../vm_of.ts";
 import { pulledImage } from "../registry_image.ts";
 import { withDaemon } from "../with_daemon.ts";
@@ -11,6 +11,7 @@ export const vmCreate = defineCommand({
     "Prints the VM's name, or with --detach the operation's id. What no option says comes from the configuration.",
   options: {
     ...vmOptions,
+    noImageDefaults,
     start: flag("Start it as well and wait until it answers"),
     detach: flag("Print the operation's id at once, and let it go on without this command", "d"),
   },
@@ -26,6 +27,7 @@ export const vmCreate = defineCommand({
       ephemeral: false,
       lease: false,
       start: options.start,
+      imageDefaults: !options.noImageDefaults,
       gitIdentity: null,
     };
     return await withDaemon(context, async (client) => {

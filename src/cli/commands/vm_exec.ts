@@ -1,6 +1,6 @@
 import { defineCommand, flag, value } from "../command.ts";
 import { envOf, envOption } from "../env_option.ts";
-import { workspaceDir } from "../workspace_dir.ts";
+import { noImageDefaults } from "../vm_options.ts";
 import { vmArgument, vmReference } from "../vm_reference.ts";
 import { withDaemon } from "../with_daemon.ts";
 
@@ -12,10 +12,10 @@ export const vmExec = defineCommand({
     "The exit code is the command's own; 125 when banger fails, 126 and 127 when the command cannot be run.",
   options: {
     cwd: value("DIR", "Where in the guest to run it"),
-    user: value("USER", "As whom to run it (outside of a workspace the image's, else root)"),
+    user: value("USER", "As whom to run it (else as the image says, else as root)"),
     env: envOption,
     noStdin: flag("Give it no stdin"),
-    noImageDefaults: flag("Ignore the image's variables, directory and user"),
+    noImageDefaults,
   },
   args: { vm: vmArgument },
   rest: { required: true, placeholder: "CMD…", summary: "The command and its arguments" },
@@ -29,7 +29,8 @@ export const vmExec = defineCommand({
     return await runGuestCommand(context, client, {
       vm: found.vm.id,
       argv: [...rest],
-      cwd: options.cwd ?? workspaceDir(found.vm.workspace),
+      cwd: options.cwd ?? null,
+      workspace: "inside",
       imageDefaults: !options.noImageDefaults,
       env: { ...envOf(options.env, context.env) },
       user: options.user ?? null,

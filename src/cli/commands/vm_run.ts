@@ -7,20 +7,23 @@
 import { BangerError } from "../../model/errors.ts";
 import { defineCommand, flag, value } from "../command.ts";
 import { envOf, envOption } from "../env_option.ts";
-import { vmOptions } from "../vm_options.ts";
+import { noImageDefaults, vmOptions } from "../vm_options.ts";
 
 /** `banger vm run` */
 export const vmRun = defineCommand({
   description:
-    "Copies the git repository that contains PATH (the current directory when left out) to /root/NAME in the guest, " +
+    "Copies the git repository that contains PATH (the current directory when left out) to /root/NAME in the guest " +
+    "(below the home directory of the image's user where that is another), " +
     "with untracked files that git does not ignore and with its history. The host's repository is not touched.\n" +
     "stdin, stdout and stderr are the command's own, and so is the exit code; 125 when banger fails, " +
-    "126 and 127 when the command cannot be run. Without a command you get a shell.",
+    "126 and 127 when the command cannot be run. Without a command you get a shell, " +
+    "or where the image has none what the image runs.",
   options: {
     ...vmOptions,
     rm: flag("Delete the VM afterwards"),
     branch: value("BRANCH", "Put the copy on this branch, made when it does not exist"),
     noWorkspace: flag("Copy no repository"),
+    noImageDefaults,
     env: envOption,
     timings: flag("Print how long each stage took"),
   },
@@ -46,6 +49,7 @@ export const vmRun = defineCommand({
       path: noWorkspace ? null : args.path ?? context.cwd,
       branch: branch ?? null,
       remove: options.rm,
+      imageDefaults: !options.noImageDefaults,
       env: envOf(options.env, context.env),
       command: rest,
     });

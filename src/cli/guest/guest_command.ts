@@ -47,6 +47,7 @@ export class GuestCommand {
       });
     const mux = new Mux(link, { side: "starter" });
     const over = runMux(link, mux);
+    // What it asks for is in the parameters, which the daemon has checked.
     const { argv, cwd, env, user } = params;
     const stream = mux.open({ method: "exec", exec: { argv, cwd, env, user, stdin } });
     return new GuestCommand(link, stream, over);

@@ -1,4 +1,5 @@
 import { BangerError } from "../../model/errors.ts";
+import { guestRefusals } from "../../model/guest_refusals.ts";
 import type { StreamEnd } from "../../wire/mux_stream.ts";
 import { exitCodes } from "../exit_code.ts";
 
@@ -6,12 +7,6 @@ import { exitCodes } from "../exit_code.ts";
 export type GuestEnd =
   | { readonly how: "exited"; readonly code: number }
   | { readonly how: "signaled"; readonly signal: number };
-
-/** Codes of errors that {@linkcode guestEnd} throws when the command could not be started. */
-export const guestRefusals = {
-  notFound: "GUEST_COMMAND_NOT_FOUND",
-  notExecutable: "GUEST_COMMAND_NOT_EXECUTABLE",
-} as const;
 
 /**
  * Reads the guest's last message about a command. It comes from the guest: any shape is possible.

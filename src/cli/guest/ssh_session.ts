@@ -1,19 +1,17 @@
+import type { ParamsOf, ResultOf } from "../../api/methods.ts";
 import type { SshTarget } from "../../api/vm.ts";
 import { sshArgs } from "../../guest/ssh_args.ts";
-import { BangerError } from "../../model/errors.ts";
+import { BangerError, isBangerError } from "../../model/errors.ts";
 import { runAttached } from "../../process/run_attached.ts";
-import type { CliContext } from "../context.ts";
-import { remoteCommand } from "./remote_command.ts";
+import type { CliContext, DaemonPort } from "../context.ts";
+import { printError } from "../print_error.ts";
+import { codeOfRefusal } from "./guest_end.ts";
 import { sshAnswers, waitForSsh } from "./wait_for_ssh.ts";
 
 /** What to run over ssh. */
 export interface SshSession {
-  readonly target: SshTarget;
-  /** Empty: a login shell. */
-  readonly argv: readonly string[];
-  /** Where to land; `null` is the home directory. */
-  readonly cwd: string | null;
-  readonly env: Readonly<Record<string, string>>;
+  readonly vm: string;
+  readonly command: NonNullable<ParamsOf<"vm.ssh">["command"]>;
   readonly terminal: boolean;
 }
 
@@ -22,13 +20,38 @@ const sshFailed = 255;
 
 /**
  * Hands the terminal to the system's `ssh` until it ends, and resolves to the exit code of what ran
- * in the guest.
+ * in the guest; 127 when there is no such program, 126 when it cannot be executed. What is to run is told to
+ * the guest's agent: the ssh client gets the name of a session and nothing else, so that neither its
+ * arguments nor a shell in between ever have it.
  *
+ * @param connect a connection to the daemon, which is closed while ssh runs
  * @throws BangerError `precondition` when there is no ssh client, `unavailable` when ssh itself failed
  */
-export async function sshSession(context: CliContext, session: SshSession): Promise<number> {
-  const { target, argv, cwd, env, terminal } = session;
-  const plainShell = argv.length === 0 && cwd === null && Object.keys(env).length === 0;
+export async function sshSession(
+  context: CliContext,
+  connect: () => Promise<DaemonPort>,
+  wanted: SshSession,
+): Promise<number> {
+  const client = await connect();
+  let way: ResultOf<"vm.ssh">;
+  try {
+    way = await announce(context, client, wanted);
+  } catch (error) {
+    const code = codeOfRefusal(error);
+    if (code === undefined) throw error;
+    printError(context.err, error, context.verbose);
+    return code;
+  } finally {
+    client.close();
+  }
+  return await overSsh(context, way, wanted.terminal);
+}
+
+async function overSsh(
+  context: CliContext,
+  { target, session }: ResultOf<"vm.ssh">,
+  terminal: boolean,
+): Promise<number> {
   const args = sshArgs({
     vmId: target.vmId,
     port: target.port,
@@ -36,13 +59,13 @@ export async function sshSession(context: CliContext, session: SshSession): Prom
     knownHostsFile: target.knownHostsPath,
   }, {
     terminal: terminal ? "force" : "none",
-    ...(plainShell ? {} : { command: ["sh", "-c", remoteCommand(argv, cwd, env)] }),
+    ...(session === null ? {} : { session }),
   });
-  await waitForSsh(session.target);
+  await waitForSsh(target);
   let kill: (name: Deno.Signal) => void = () => {};
   // ssh has the terminal in raw mode, so Ctrl-C is a byte for the guest. Other signals are passed on.
   const undo = context.onSignals((signal) => {
-    if (signal !== "SIGINT" || !session.terminal) kill(signal);
+    if (signal !== "SIGINT" || !terminal) kill(signal);
   });
   try {
     const end = await runAttached("ssh", args, (send) => kill = send);
@@ -53,6 +76,27 @@ export async function sshSession(context: CliContext, session: SshSession): Prom
     return end.code;
   } finally {
     undo();
+  }
+}
+
+/** Also a guest whose agent does not answer is to be got into: then with the shell of its root. */
+async function announce(
+  context: CliContext,
+  client: DaemonPort,
+  { vm, command }: SshSession,
+): Promise<ResultOf<"vm.ssh">> {
+  try {
+    return await client.call("vm.ssh", { vm, command });
+  } catch (error) {
+    const isSilent = isBangerError(error, "unavailable") || isBangerError(error, "timeout");
+    if (!isSilent || command.argv.length > 0) throw error;
+    const plain = await client.call("vm.ssh", { vm, command: null });
+    if (!context.quiet) {
+      context.err.write(
+        "note: The guest's agent does not answer; this is a plain shell of root's\n",
+      );
+    }
+    return plain;
   }
 }
 

@@ -1,7 +1,6 @@
 import { BangerError } from "../../model/errors.ts";
 import type { DaemonPort } from "../context.ts";
-import { GuestCommand } from "../guest/guest_command.ts";
-import { workspaceDir } from "../workspace_dir.ts";
+import { GuestCommand, type GuestCommandParams } from "../guest/guest_command.ts";
 
 const keptChars = 8 * 1024;
 
@@ -13,18 +12,18 @@ const keptChars = 8 * 1024;
 export async function checkOutBranch(
   client: DaemonPort,
   vmId: string,
-  workspace: string,
   branch: string,
   signal: AbortSignal,
 ): Promise<void> {
   const argv = ["git", "checkout", "--quiet", branch, "--"];
-  const params = {
+  const params: GuestCommandParams = {
     vm: vmId,
     argv,
-    cwd: workspaceDir(workspace),
+    cwd: null,
     env: {},
     user: null,
-    imageDefaults: false,
+    imageDefaults: true,
+    workspace: "inside",
   };
   const command = await GuestCommand.start(client, params, false, signal);
   const stop = () => command.abandon("cancelled");

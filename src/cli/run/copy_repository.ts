@@ -4,14 +4,11 @@ import { archiveRepository } from "../../repository/archive_repository.ts";
 import type { RepositoryContents } from "../../repository/repository.ts";
 import { kitPath } from "../../wire/messages.ts";
 import type { DaemonPort } from "../context.ts";
-import { GuestCommand } from "../guest/guest_command.ts";
-import { guestHome } from "../workspace_dir.ts";
+import { GuestCommand, type GuestCommandParams } from "../guest/guest_command.ts";
 
 /** What to copy where. */
 export interface CopyRequest {
   readonly vmId: string;
-  /** Directory name below the guest's home. */
-  readonly name: string;
   readonly contents: RepositoryContents;
   readonly signal: AbortSignal;
   readonly progress: StageProgress;
@@ -20,16 +17,24 @@ export interface CopyRequest {
 const busybox = `${kitPath}/bin/busybox`;
 
 /**
- * Unpacks stdin beside its place and moves it there when it is whole. Arguments: home, name. Works in
- * guests without any program of their own.
+ * Unpacks stdin beside its place as the owner of the workspace, and moves it there when it is whole. Works in
+ * guests without any program of their own, and makes a home directory that the image lacks.
  */
 const unpackScript = `
-b=${busybox} stage="$1/.banger-copy.$$" place="$1/$2"
+b=${busybox} place=$BANGER_WORKSPACE owner=$BANGER_WORKSPACE_OWNER
+home=\${place%/*}
+stage=$home/.banger-copy.$$
 umask 022
 trap '"$b" rm -rf "$stage"' EXIT
 trap 'exit 1' HUP INT TERM
 if [ -e "$place" ] || [ -L "$place" ]; then echo "$place is there already" >&2; exit 1; fi
-"$b" mkdir -p "$stage" && "$b" tar -x -f - -C "$stage" && "$b" mv "$stage" "$place"
+own() { [ "$owner" = 0:0 ] || "$b" chown "$owner" "$1"; }
+as=
+[ "$owner" = 0:0 ] ||
+  as="${kitPath}/bin/setpriv --reuid=\${owner%:*} --regid=\${owner#*:} --clear-groups --"
+[ -d "$home" ] || { "$b" mkdir -p "$home" && own "$home"; } || exit
+"$b" mkdir "$stage" && own "$stage" && cd "$stage" && $as "$b" tar -x -f - && cd / &&
+  "$b" mv "$stage" "$place"
 `;
 
 const stderrKeptChars = 8 * 1024;
@@ -45,9 +50,16 @@ export async function copyRepository(
   request: CopyRequest,
   onNotice: (text: string) => void,
 ): Promise<void> {
-  const { vmId, name, contents, signal, progress } = request;
-  const argv = [busybox, "sh", "-c", unpackScript, "sh", guestHome, name];
-  const params = { vm: vmId, argv, cwd: "/", env: {}, user: null, imageDefaults: false };
+  const { vmId, contents, signal, progress } = request;
+  const params: GuestCommandParams = {
+    vm: vmId,
+    argv: [busybox, "sh", "-c", unpackScript],
+    cwd: null,
+    env: {},
+    user: null,
+    imageDefaults: false,
+    workspace: "new",
+  };
   const command = await GuestCommand.start(client, params, true, signal);
   const stop = () => command.abandon("cancelled");
   signal.addEventListener("abort", stop, { once: true });
@@ -70,7 +82,7 @@ export async function copyRepository(
         return Promise.resolve();
       },
     });
-    if (end.how !== "exited" || end.code !== 0) throw copyFailed(name, stderr);
+    if (end.how !== "exited" || end.code !== 0) throw copyFailed(contents.name, stderr);
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
   } finally {
@@ -87,7 +99,7 @@ function copyFailed(name: string, stderr: string): BangerError {
       detail,
     });
   }
-  return new BangerError("precondition", `Cannot copy the repository to ${guestHome}/${name}`, {
+  return new BangerError("precondition", `Cannot copy repository "${name}" into the guest`, {
     ...(detail === "" ? {} : { detail }),
   });
 }

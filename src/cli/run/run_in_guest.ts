@@ -1,18 +1,14 @@
 import type { VmView } from "../../api/vm.ts";
-import type { CliContext, DaemonPort } from "../context.ts";
+import type { CliContext } from "../context.ts";
 import { runGuestCommand } from "../guest/run_guest_command.ts";
-import { sshSession } from "../guest/ssh_session.ts";
-import { workspaceDir } from "../workspace_dir.ts";
+import { type SshSession, sshSession } from "../guest/ssh_session.ts";
 
 /** What to run. */
 export interface GuestRun {
-  /** Empty: a login shell. */
+  /** Empty: a shell, or where the image has none what it runs. */
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
-
-/** A login shell of the guest's own choice that reads commands from its stdin. */
-const shellArgv = ["/bin/sh", "-c", 'exec "${SHELL:-/bin/sh}" -l'];
 
 /**
  * Runs a command or shell in the VM's workspace: through ssh with a terminal of its own when stdin
@@ -20,23 +16,20 @@ const shellArgv = ["/bin/sh", "-c", 'exec "${SHELL:-/bin/sh}" -l'];
  */
 export async function runInGuest(
   context: CliContext,
-  client: DaemonPort,
   vm: VmView,
   { command, env }: GuestRun,
 ): Promise<number> {
-  const cwd = workspaceDir(vm.workspace);
-  if (context.input.isTerminal && context.out.isTerminal) {
-    const { target } = await client.call("vm.ssh", { vm: vm.id });
-    return await sshSession(context, { target, argv: command, cwd, env, terminal: true });
-  }
-  const argv = command.length === 0 ? shellArgv : [...command];
-  const own = await context.connect({ start: "never" });
-  return await runGuestCommand(context, own, {
-    vm: vm.id,
-    argv,
-    cwd,
+  const what: SshSession["command"] = {
+    argv: [...command],
+    cwd: null,
     env: { ...env },
     user: null,
     imageDefaults: true,
-  });
+    workspace: "inside",
+  };
+  const connect = () => context.connect({ start: "never" });
+  if (context.input.isTerminal && context.out.isTerminal) {
+    return await sshSession(context, connect, { vm: vm.id, command: what, terminal: true });
+  }
+  return await runGuestCommand(context, await connect(), { vm: vm.id, ...what });
 }

@@ -33,8 +33,10 @@ export interface RunRequest extends VmOptionsGiven {
   /** Delete the VM afterwards. */
   readonly remove: boolean;
   readonly timings: boolean;
+  /** Whether variables, directory and user of the image apply in the VM. */
+  readonly imageDefaults: boolean;
   readonly env: Readonly<Record<string, string>>;
-  /** Empty: a login shell. */
+  /** Empty: a shell, or where the image has none what it runs. */
   readonly command: readonly string[];
 }
 
@@ -80,7 +82,7 @@ class Run {
       // The terminal is the guest's now.
       this.#view.close();
       const sinceMs = this.#context.nowMs();
-      code = await runInGuest(this.#context, this.#connected(), vm, this.#request);
+      code = await runInGuest(this.#context, vm, this.#request);
       const tookMs = this.#context.nowMs() - sinceMs;
       this.#view.record({ title: "Running the command", tookMs, outcome: "done" });
     } catch (error) {
@@ -170,6 +172,7 @@ class Run {
       ephemeral: this.#request.remove,
       lease: true,
       start: true,
+      imageDefaults: this.#request.imageDefaults,
       gitIdentity,
     }, signal);
     return vmOf(await followOperation(client, operationId, onEvent, signal));
@@ -177,16 +180,15 @@ class Run {
 
   async #fill(vm: VmView, contents: RepositoryContents, signal: AbortSignal): Promise<void> {
     for (const notice of contents.notices) if (!this.#context.quiet) this.#view.notice(notice);
-    const name = vm.workspace ?? contents.name;
     await this.#view.stage("Copying the repository", async (progress) => {
       const client = await this.#context.connect({ start: "never", signal });
-      await copyRepository(client, { vmId: vm.id, name, contents, signal, progress }, (text) => {
+      await copyRepository(client, { vmId: vm.id, contents, signal, progress }, (text) => {
         if (!this.#context.quiet) this.#view.notice(text);
       });
     });
     if (contents.checkout === null) return;
     const client = await this.#context.connect({ start: "never", signal });
-    await checkOutBranch(client, vm.id, name, contents.checkout, signal);
+    await checkOutBranch(client, vm.id, contents.checkout, signal);
   }
 
   /** Deletes the VM, or lets it stay and says how to come back. Signals wait until that is done. */

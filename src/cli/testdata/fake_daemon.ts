@@ -79,7 +79,10 @@ export class FakeDaemon {
       upgrade: <M extends UpgradingMethod>(method: M, params: ParamsOf<M>) => {
         this.calls.push({ method, params });
         const result = { upgraded: "banger-mux/1" } as ResultOf<M>;
-        return Promise.resolve({ result, link: this.#guestLink() });
+        return Promise.resolve({
+          result,
+          link: this.#guestLink("workspace" in params ? params.workspace : "none"),
+        });
       },
       close: () => {},
     };
@@ -155,31 +158,38 @@ export class FakeDaemon {
     return id;
   }
 
-  #guestLink(): ByteLink {
+  #guestLink(workspace: ParamsOf<"vm.exec">["workspace"]): ByteLink {
     const [ours, theirs] = memoryLinks();
     this.openLinks += 1;
     const mux = new Mux(theirs, {
       side: "acceptor",
-      onStream: (stream) => void this.#serve(stream).catch(() => stream.reset("fake guest")),
+      onStream: (stream) =>
+        void this.#serve(stream, workspace).catch(() => stream.reset("fake guest")),
     });
     void runMux(theirs, mux).then(() => this.openLinks -= 1);
     return ours;
   }
 
-  async #serve(stream: MuxStream): Promise<void> {
+  async #serve(
+    stream: MuxStream,
+    workspace: ParamsOf<"vm.exec">["workspace"],
+  ): Promise<void> {
     const { exec } = stream.request as {
       exec: { argv: string[]; cwd: string | null; env: object };
     };
-    const place = (word: string) =>
+    const at = (word: string) =>
       word.replaceAll("/.banger/bin/busybox", "/usr/bin/busybox")
         .replace(/^\/root/, `${this.guestRoot}/root`);
-    const [program = "", ...args] = exec.argv.map(place);
+    const [program = "", ...args] = exec.argv.map(at);
+    const name = this.vms[0]?.workspace ?? null;
+    const dir = name === null || workspace === "none" ? "/root" : `/root/${name}`;
+    const place = { BANGER_WORKSPACE: at(dir), BANGER_WORKSPACE_OWNER: "0:0" };
     let child: Deno.ChildProcess;
     try {
       child = new Deno.Command(program, {
         args,
-        cwd: place(exec.cwd ?? "/root"),
-        env: exec.env as Record<string, string>,
+        cwd: workspace === "new" ? "/" : at(exec.cwd ?? dir),
+        env: { ...workspace === "new" ? place : {}, ...exec.env },
         stdin: "piped",
         stdout: "piped",
         stderr: "piped",

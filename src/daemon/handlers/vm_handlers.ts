@@ -2,14 +2,16 @@
  * The services' side of the dispatch table: turns parameters into calls of a service and records
  * into views. No behaviour of its own; must not be imported by anything but `daemon/compose.ts`.
  */
+import { BangerError } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { ImageRun } from "../../model/artefacts.ts";
 import type { VmRecord } from "../../model/vm.ts";
-import { withImageDefaults } from "../../services/vm/image_defaults.ts";
+import { execOf } from "../../services/vm/image_defaults.ts";
 import type { Operations } from "../../services/operation/operations.ts";
 import { serveExec } from "../../services/vm/exec.ts";
 import type { Leases } from "../../services/vm/leases.ts";
+import type { LiveVm } from "../../services/vm/live.ts";
 import { defaultStopTimeoutMs } from "../../services/vm/stop.ts";
 import type { VmListing } from "../../services/vm/listing.ts";
 import { diskUsed, viewOf } from "../../services/vm/view.ts";
@@ -32,6 +34,8 @@ export interface VmHandlerDeps {
   readonly monotonicMs: () => number;
   /** What the VM's image says about programs. */
   readonly runOf: (vm: VmRecord) => ImageRun | null;
+  /** 32 random hexadecimal digits. */
+  readonly newSessionId: () => string;
   readonly sshKey: (signal: AbortSignal) => Promise<string>;
 }
 
@@ -147,10 +151,17 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
       const { live } = service.running(ref);
       return { ports: [...await live.session.ports({ signal })] };
     },
-    "vm.ssh": async ({ vm: ref }, { signal }) => {
+    "vm.ssh": async ({ vm: ref, command }, { signal }) => {
       await deps.reconciled;
-      const { vm } = service.running(ref);
+      const { vm, live } = service.running(ref);
+      const session = command === null ? null : deps.newSessionId();
+      if (command !== null && session !== null) {
+        checkVersion(vm, live);
+        const exec = execOf({ ...command, stdin: true }, vm, deps.runOf(vm));
+        await live.session.session(session, exec, { signal });
+      }
       return {
+        session,
         target: {
           vmId: vm.id,
           host: "127.0.0.1",
@@ -162,12 +173,26 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
         },
       };
     },
-    "vm.exec": async ({ vm: ref, imageDefaults, ...given }, context) => {
+    "vm.exec": async ({ vm: ref, ...command }, context) => {
       await deps.reconciled;
       const { vm, live } = service.running(ref);
-      const exec = imageDefaults ? withImageDefaults(given, deps.runOf(vm)) : given;
+      checkVersion(vm, live);
+      const exec = execOf(command, vm, deps.runOf(vm));
       context.upgrade((link) => serveExec(link, live, exec));
       return { upgraded: "banger-mux/1" };
     },
   };
+}
+
+/** The first version of the protocol whose guests know workspaces and what images say. */
+const imagesVersion = 2;
+
+/** @throws BangerError `precondition` when the guest runs the kit of an earlier banger */
+function checkVersion({ config }: VmRecord, { session }: LiveVm): void {
+  if (session.welcome.version >= imagesVersion) return;
+  throw new BangerError(
+    "precondition",
+    `Cannot run a command in VM "${config.name}": it was started by an earlier version of banger`,
+    { hint: `banger vm stop ${config.name} && banger vm start ${config.name}` },
+  );
 }

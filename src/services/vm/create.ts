@@ -21,6 +21,7 @@ export interface CreateRequest {
   readonly workspace: string | null;
   readonly ephemeral: boolean;
   readonly start: boolean;
+  readonly imageDefaults: boolean;
   readonly gitIdentity: { readonly name: string; readonly email: string } | null;
   /** Told the id as soon as the row exists, so that a lease can be tied to it. */
   readonly onReserved?: (id: VmId) => void;
@@ -118,6 +119,7 @@ function insertRow(
     startedAtMs: null,
     runtime: null,
     workspace: request.workspace,
+    imageDefaults: request.imageDefaults,
     imageDigest: bootSet.image.digest,
     kernelDigest: bootSet.kernel.digest,
     labels: request.labels,

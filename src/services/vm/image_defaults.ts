@@ -1,16 +1,49 @@
 import type { ImageRun } from "../../model/artefacts.ts";
-import type { ExecRequest } from "../../wire/messages.ts";
+import type { VmRecord } from "../../model/vm.ts";
+import type { ExecRequest, ImageDefaults } from "../../wire/messages.ts";
+
+/** A command as a client asks for it. */
+export interface GuestCommand {
+  readonly argv: readonly string[];
+  readonly cwd: string | null;
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: string | null;
+  readonly stdin: boolean;
+  /** Whether what the image says applies where the rest says nothing. */
+  readonly imageDefaults: boolean;
+  /** `inside`: it starts in the VM's workspace where there is one; `new`: it makes that. */
+  readonly workspace: "none" | "inside" | "new";
+}
 
 /**
- * A command as the image wants it run: its variables, its working directory and its user, where the caller
- * says nothing else. A command with a directory of its own, such as the copied repository, runs as
- * root unless told otherwise: that directory is root's.
+ * The command as its VM's guest is to run it. The workspace belongs to the image's user, unless the VM
+ * was made without the image's defaults: then it is root's, and so are its commands.
  */
-export function withImageDefaults(exec: ExecRequest, run: ImageRun | null): ExecRequest {
-  if (run === null) return exec;
-  const user = exec.user ?? (exec.cwd === null && run.user !== "" ? run.user : null);
-  const cwd = exec.cwd ?? (run.workingDir === "" ? null : run.workingDir);
-  return { ...exec, user, cwd, env: { ...variables(run.env), ...exec.env } };
+export function execOf(
+  command: GuestCommand,
+  vm: Pick<VmRecord, "workspace" | "imageDefaults">,
+  run: ImageRun | null,
+): ExecRequest {
+  const { workspace, imageDefaults, ...exec } = command;
+  const image = run === null || !vm.imageDefaults ? null : defaultsOf(run);
+  return {
+    ...exec,
+    workspace: vm.workspace === null || workspace === "none" ? null : {
+      name: vm.workspace,
+      owner: image?.user ?? null,
+      isNew: workspace === "new",
+    },
+    image: imageDefaults ? image : null,
+  };
+}
+
+function defaultsOf(run: ImageRun): ImageDefaults {
+  return {
+    env: variables(run.env),
+    cwd: run.workingDir === "" ? null : run.workingDir,
+    user: run.user === "" ? null : run.user,
+    argv: [...run.entrypoint, ...run.cmd],
+  };
 }
 
 /** Of two with the same name the last one counts, as with execve(2)'s callers. */

@@ -236,6 +236,7 @@ function vmRecord(name: string, state: VmState): VmRecord {
     startedAtMs: null,
     runtime: null,
     workspace: null,
+    imageDefaults: true,
     imageDigest: "sha256:0",
     labels: {},
     kernelDigest: "sha256:0",

@@ -28,6 +28,7 @@ export function createRequest(name: string, given: Partial<CreateRequest> = {}):
   return {
     ...{ name, image: null, kernel: null, cpus: null, memoryMib: null, diskBytes: null },
     ...{ labels: {}, workspace: null, ephemeral: false, start: false, gitIdentity: null },
+    imageDefaults: true,
     ...given,
   };
 }
