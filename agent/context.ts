@@ -13,6 +13,8 @@ export interface AgentContext {
   isIdentified: boolean;
   /** Commands that are being started, or were a moment ago. */
   headStarts: number;
+  /** Whether what commands wait for has been, or need not be, waited for. */
+  isAwaited: boolean;
   /** Called once, when the first identity has been applied. */
   onIdentity: () => void;
 }
@@ -25,6 +27,7 @@ export function guestContext(): AgentContext {
     lanePort,
     isIdentified: false,
     headStarts: 0,
+    isAwaited: false,
     onIdentity: () => {},
   };
 }

@@ -7,6 +7,7 @@ import { Failure } from "./failure.ts";
 import { withHeadStart } from "./hand_over.ts";
 import { forwardInput } from "./input.ts";
 import { forwardOutput } from "./output.ts";
+import { commandMayStart, mustWait } from "./image_ready.ts";
 import { resolveExec } from "./resolve_exec.ts";
 import { killGroup, signalNumber, signalOf } from "./signals.ts";
 
@@ -25,6 +26,10 @@ export async function exec(
   request: ExecRequest,
   stream: MuxStream,
 ): Promise<ExecExit> {
+  if (!request.workspace?.isNew && mustWait(context)) {
+    const ended = await commandMayStart(context, stream);
+    if (ended !== undefined) return ended;
+  }
   const child = withHeadStart(context, () => spawn(context, request));
   const lanes = new ExecLanes(context, stream, child.pid);
   stream.onControl = (message) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { acceptSessions, startSession } from "../src/wire/handshake.ts";
 import { LinkError } from "../src/wire/link.ts";
 import { memoryLinks } from "../src/wire/memory_link.ts";
-import type { AgentReply, ExecRequest } from "../src/wire/messages.ts";
+import { type AgentReply, type ExecRequest, waitForFile } from "../src/wire/messages.ts";
 import type { Mux } from "../src/wire/mux.ts";
 import type { MuxStream } from "../src/wire/mux_stream.ts";
 import { type AgentContext, guestContext } from "./context.ts";
@@ -109,6 +109,32 @@ Deno.test("without words it is a shell, a login shell where no image has a say",
     stream.end();
     assert.match(await output, /^\/bin\/bash \/bin\/bash /);
     assert.match(await output, expected);
+  }
+});
+
+Deno.test("a command that waits for its image's service can be ended", async () => {
+  const root = await Deno.makeTempDir();
+  // The agent's sleep does not keep a process alive; there its link does.
+  const alive = setInterval(() => {}, 1000);
+  try {
+    await Deno.mkdir(`${root}/etc/banger`, { recursive: true });
+    await Deno.writeTextFile(`${root}${waitForFile}`, "/run/service.sock\n");
+    await using mux = await agent({ ...guestContext(), root });
+    const asked = run(mux, ["true"]);
+    asked.control({ control: "signal", signal: "INT" });
+    assert.deepEqual(await outcome(asked), { how: "signaled", signal: 2 });
+    const gone = run(mux, ["true"]);
+    gone.reset("gone");
+    assert.equal((await gone.ended).how, "reset");
+    const making = { workspace: { name: "repo", owner: null, isNew: true } };
+    assert.deepEqual(await outcome(run(mux, ["true"], making)), { how: "exited", code: 0 });
+    const waiting = outcome(run(mux, ["true"]));
+    await Deno.mkdir(`${root}/run`);
+    await Deno.writeTextFile(`${root}/run/service.sock`, "");
+    assert.deepEqual(await waiting, { how: "exited", code: 0 });
+  } finally {
+    clearInterval(alive);
+    await Deno.remove(root, { recursive: true });
   }
 });
 

@@ -1,6 +1,7 @@
 import { type ExecRequest, sessionsDir } from "../src/wire/messages.ts";
 import { sessionFile } from "../src/wire/session_file.ts";
 import type { AgentContext } from "./context.ts";
+import { imageIsReady } from "./image_ready.ts";
 import { makeDirectory } from "./files.ts";
 import { resolveExec } from "./resolve_exec.ts";
 
@@ -19,6 +20,8 @@ export async function openSession(
   id: string,
   request: ExecRequest,
 ): Promise<void> {
+  // A shell shows by itself that something is still being started.
+  if (request.argv.length > 0) await imageIsReady(context);
   const dir = `${context.root}${sessionsDir}`;
   makeDirectory(dir, 0o700);
   forgetOld(dir);

@@ -6,11 +6,12 @@
  * usage: golden_tree.ts
  */
 import { debianBookworm } from "../../src/images/debian_bookworm.ts";
+import { debianBookwormDocker } from "../../src/images/debian_bookworm_docker.ts";
 import type { ImageRecipe } from "../../src/images/image_recipe.ts";
 import { treeScript } from "../../src/images/tree_script.ts";
 
 /** The recipes of golden images. */
-export const goldenRecipes: readonly ImageRecipe[] = [debianBookworm];
+export const goldenRecipes: readonly ImageRecipe[] = [debianBookworm, debianBookwormDocker];
 
 /** Where a recipe's program is, relative to the project. */
 export function treePath(recipe: ImageRecipe): string {

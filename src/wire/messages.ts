@@ -47,6 +47,9 @@ export const sessionsDir = "/run/banger/sessions";
  */
 export const sessionUser = "banger-session";
 
+/** File of an image with a path: commands start when that exists (for some time at most). */
+export const waitForFile = "/etc/banger/wait-for";
+
 /** First message of a session, host → guest. */
 export interface Hello {
   readonly magic: "banger-link";

@@ -1,11 +1,13 @@
 import { closestWord } from "../../config/closest_word.ts";
 import { debianBookworm } from "../../images/debian_bookworm.ts";
+import { debianBookwormDocker } from "../../images/debian_bookworm_docker.ts";
 import type { ImageRecipe } from "../../images/image_recipe.ts";
 import { BangerError } from "../../model/errors.ts";
 
 /** Images that banger can build, by name. */
 export const imageRecipes: Readonly<Record<string, ImageRecipe>> = {
   [debianBookworm.name]: debianBookworm,
+  [debianBookwormDocker.name]: debianBookwormDocker,
 };
 
 /**
