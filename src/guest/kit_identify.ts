@@ -98,9 +98,4 @@ if [ ! -p ${stewardFifo} ]; then
   else OPENSSL_CONF=/dev/null ${kitPath}/sbin/sshd -f ${kitPath}/etc/sshd_config
   fi
 fi
-[ -e "$s/grow-root" ] || exit 0
-while read -r device directory type rest; do
-  [ "$directory" = / ] && [ "$type" = ext4 ] && root=$device
-done </proc/mounts
-[ -z "$root" ] || ${kitPath}/sbin/resize2fs "$root" </dev/null >/dev/null 2>&1
 `;
