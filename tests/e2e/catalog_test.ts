@@ -82,7 +82,10 @@ freshTest(
     assert.match(text, /Source: +catalog:.*catalog\.json \(the catalog has a bundle of it/);
 
     const again = await banger.run([...pulls, "--refresh"]);
-    assert.match(again.stderr, /tiny: the catalog has nothing newer\n/);
+    assert.match(
+      again.stderr,
+      /^==> Looking for tiny in the catalog … done .*\n.*\n.*tiny: the catalog has nothing newer\n/,
+    );
     assert.equal(at.bundlesAsked, 1);
 
     // Whoever serves the catalog brings back an old one: well signed, and refused.
@@ -258,11 +261,14 @@ freshTest("without a pinned key no bundle is pulled", async (banger) => {
 
 freshTest("a catalog out of reach leaves the Debian archive, and says why", async (banger) => {
   await using at = await PublishedCatalog.make();
-  await configure(banger, at.config("http://127.0.0.1:1/catalog.json"));
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  closed.close();
+  await configure(banger, at.config(`http://127.0.0.1:${closed.addr.port}/catalog.json`));
   const { code, stderr } = await banger.run(["kernel", "pull", debianKernel], {
     timeoutMs: firstRunMs,
   });
   assert.equal(code, 0, stderr);
+  assert.match(stderr, /==> Looking for debian-6\.1-cloud in the catalog … done/);
   const reason = 'the catalog is out of reach (Cannot download "catalog.json": ';
   assert.ok(
     stderr.includes(`${debianKernel}: taking it from the Debian archive, ${reason}`),

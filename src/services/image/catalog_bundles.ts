@@ -5,6 +5,7 @@ import type { KernelFormat, KernelRecord } from "../../model/artefacts.ts";
 import { isBangerError } from "../../model/errors.ts";
 import { SharedWork } from "../../sync/shared_work.ts";
 import type { BundleContext, CatalogSource, StagedBundle, StagedKernel } from "./contract.ts";
+import { builtInSource } from "./choose_source.ts";
 import { revisionFile } from "./pull_bundles.ts";
 
 /** What {@linkcode catalogBundles} needs. */
@@ -21,8 +22,8 @@ export interface CatalogBundlesOptions {
 /** For so long, in ms, all who ask get the same catalog. */
 const catalogKeptMs = 5_000;
 
-/** A catalog that does not answer must not hold up what can be made without it. */
-const catalogTransfer = { stallTimeoutMs: 10_000, retryDelaysMs: [300, 1_000] };
+/** A catalog that does not answer must not hold up for long what can be made without it. */
+const catalogTransfer = { stallTimeoutMs: 8_000, retryDelaysMs: [500] };
 
 /** A static busybox for initrds. */
 const busyboxPath = "/bin/busybox";
@@ -46,7 +47,7 @@ export function catalogBundles(options: CatalogBundlesOptions): CatalogSource {
     });
   };
   return {
-    source: `catalog:${settings.url ?? "built-in"}`,
+    source: settings.url === null ? builtInSource : `catalog:${settings.url}`,
     load,
     forget: () => last = undefined,
     pull: (entry, context) => pull(entry, context, options),

@@ -3,6 +3,9 @@ import { BangerError, isBangerError, reasonOf } from "../../model/errors.ts";
 import { unknownArtefact } from "./catalog.ts";
 import type { ImageServiceDeps } from "./contract.ts";
 
+/** The `source` of what comes from the catalog that is built in. */
+export const builtInSource = "catalog:built-in";
+
 /** Where an image or a kernel of a name comes from. */
 export type SourceChoice =
   | { readonly from: "bundle"; readonly entry: CatalogEntry; readonly reason: string }

@@ -8,6 +8,7 @@ import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import { imageRecipes } from "./catalog.ts";
 import {
+  builtInSource,
   choiceNotice,
   chooseInstead,
   chooseSource,
@@ -93,7 +94,12 @@ async function fromChosen<T>(
     readonly debian: (reason: string) => Promise<T>;
   },
 ): Promise<T> {
-  let choice = await chooseSource(parts, wanted, signal);
+  const choosing = () => chooseSource(parts, wanted, signal);
+  // One that is built in is there; another may take a while to answer, or not to.
+  let choice = parts.catalog.source === builtInSource ? await choosing() : await reporter.stage(
+    { id: `catalog.${wanted.kind}`, title: `Looking for ${wanted.name} in the catalog` },
+    choosing,
+  );
   reporter.notice(choiceNotice(wanted, choice));
   if (choice.from === "bundle") {
     try {
