@@ -3,21 +3,23 @@
  * Both sides write to tmpfs and run in turn.
  *
  * - Reading it (decompress, SHA-256 of the content, write) over `zstd -dc | tee (openssl) | dd`.
- * - `banger image pull` of the built program, from a server on loopback until the image is published,
- *   over `dd` for the download, `openssl dgst` for the bundle's SHA-256 and once more for the hash that is
- *   signed, and the pipe above.
+ * - Pulling it from a server on loopback (download with SHA-256, signature, reading, kernel), as the daemon
+ *   does it, over `dd` for the download, `openssl dgst` for the bundle's SHA-256 and once more for the hash
+ *   that is signed, and the pipe above.
  *
  * usage: deno run --allow-all tests/bench/bundle_bench.ts [PAIRS]     (7 at least)
  *
- * Needs build/bin/banger, zstd, openssl and python3, and 4 GiB free in /dev/shm.
+ * Needs zstd, openssl and python3, and 4 GiB free in /dev/shm. The built program cannot be measured there:
+ * Deno allows a daemon's Worker nothing below /dev.
  */
 import { createMessage, generateKey, sign } from "openpgp";
+import { pullBundle } from "../../src/bundles/pull_bundle.ts";
 import { readBundle } from "../../src/bundles/read_bundle.ts";
 import { writeBundle } from "../../src/bundles/write_bundle.ts";
+import type { CatalogEntry, CatalogTrust } from "../../src/catalog/catalog.ts";
+import { silentReporter } from "../../src/model/stages.ts";
 import { run } from "../../src/process/run.ts";
-import { Banger } from "../support/banger.ts";
 import { elfKernelFixture } from "../support/bundle_fixture.ts";
-import { configure } from "../support/end_to_end.ts";
 import { type BenchRow, tableHead, tableLine } from "./table.ts";
 
 const pairs = Math.max(7, Number(Deno.args[0] ?? 9));
@@ -29,27 +31,35 @@ const dir = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "banger-bench-" })
 try {
   const served = `${dir}/served`;
   await Deno.mkdir(served);
-  const config = await publish(served);
+  const published = await publish(served);
   await using server = await serve(served);
-  await Deno.mkdir(`${dir}/home`);
-  const banger = new Banger(`${dir}/home`);
-  try {
-    await configure(banger, config(server.url));
-    say(tableHead);
-    for await (const row of rows(banger, `${served}/x.bundle`)) say(tableLine(row));
-  } finally {
-    await banger.close();
-  }
+  say(tableHead);
+  for await (const row of rows(published, server.url, `${served}/x.bundle`)) say(tableLine(row));
 } finally {
   await Deno.remove(dir, { recursive: true });
 }
 
-async function* rows(banger: Banger, bundle: string): AsyncGenerator<BenchRow> {
+interface Published {
+  readonly entry: Omit<CatalogEntry, "url" | "signatureUrl">;
+  readonly trust: CatalogTrust;
+}
+
+async function* rows(
+  { entry, trust }: Published,
+  url: string,
+  bundle: string,
+): AsyncGenerator<BenchRow> {
   const out = `${dir}/out`;
   const spool = `${dir}/spool`;
   const unpack = (from: string) =>
     `zstd -dc ${from} | tee >(openssl dgst -sha256 >/dev/null) | ` +
-    `dd of=${dir}/peer bs=1M iflag=fullblock status=none; wait; rm ${dir}/peer`;
+    `dd of=${dir}/peer bs=1M iflag=fullblock status=none; wait`;
+  // As on the other side, the removal of what was written does not count.
+  const peer = async (script: string) => {
+    const took = await timed(() => shell(script));
+    await shell(`rm -f ${dir}/peer ${spool}`);
+    return took;
+  };
   const reading = await inTurn(
     async () => {
       await Deno.mkdir(out);
@@ -59,29 +69,33 @@ async function* rows(banger: Banger, bundle: string): AsyncGenerator<BenchRow> {
       await Deno.remove(out, { recursive: true });
       return took;
     },
-    () => timed(() => shell(unpack(bundle))),
+    () => peer(unpack(bundle)),
   );
   const parts = "`zstd -dc`, `openssl dgst`, `dd`";
   const content = `${contentMib} MiB`;
   yield row(`reading a bundle of ${content}`, `${parts} in a pipe`, reading);
 
-  await banger.ok(["image", "list"]);
+  const there = { ...entry, url: `${url}x.bundle`, signatureUrl: `${url}x.bundle.sig` };
   const whole = await inTurn(
     async () => {
-      const took = await timed(() => banger.ok(["image", "pull", "x"], { timeoutMs: 120_000 }));
-      await banger.ok(["image", "delete", "x"]);
-      await banger.ok(["kernel", "delete", "x"]);
+      await Deno.mkdir(out);
+      const took = await timed(() =>
+        pullBundle(there, {
+          ...{ stagingDir: out, trust, reporter: silentReporter, signal: never },
+          nowMs: Date.now(),
+          extractKernel: () => Promise.reject(new Error("it is there as it is")),
+        })
+      );
+      await Deno.remove(out, { recursive: true });
       return took;
     },
     () =>
-      timed(() =>
-        shell(
-          `dd if=${bundle} of=${spool} bs=1M status=none; openssl dgst -sha256 ${spool} >/dev/null; ` +
-            `openssl dgst -sha512 ${spool} >/dev/null; ${unpack(spool)}; rm ${spool}`,
-        )
+      peer(
+        `dd if=${bundle} of=${spool} bs=1M status=none; openssl dgst -sha256 ${spool} >/dev/null; ` +
+          `openssl dgst -sha512 ${spool} >/dev/null; ${unpack(spool)}`,
       ),
   );
-  yield row(`\`image pull\` of a bundle of ${content}`, `${parts}, one for each step`, whole);
+  yield row(`pulling a bundle of ${content}`, `${parts}, one for each step`, whole);
 }
 
 function row(
@@ -104,8 +118,8 @@ async function inTurn(own: () => Promise<number>, floor: () => Promise<number>) 
   return figures;
 }
 
-/** Publishes image `x`, filled with this host's programs; answers the configuration for an address. */
-async function publish(served: string): Promise<(url: string) => string> {
+/** Puts a bundle of image `x`, filled with this host's programs, and its signature into a directory. */
+async function publish(served: string): Promise<Published> {
   const [rootfs, kernel, path] = [`${dir}/rootfs`, `${dir}/kernel`, `${served}/x.bundle`];
   await shell(
     `{ cat /usr/bin/* /usr/lib/*/*.so* 2>/dev/null || true; cat /dev/urandom; } | ` +
@@ -129,19 +143,11 @@ async function publish(served: string): Promise<(url: string) => string> {
     ...{ signingKeys: privateKey, detached: true, format: "binary" },
   });
   await Deno.writeFile(`${path}.sig`, signature);
-  await Deno.writeFile(`${dir}/keyring`, publicKey.write());
   const signer = publicKey.getFingerprint().toUpperCase();
-  const entry = {
-    ...{ kind: "image", name: "x", arch: "x86_64", url: "x.bundle", sha256, size },
-    ...{ signature: "x.bundle.sig", signer },
+  return {
+    entry: { kind: "image", name: "x", arch: "x86_64", sha256, size, signer },
+    trust: { fingerprints: [signer], keyring: publicKey.write() },
   };
-  await Deno.writeTextFile(
-    `${served}/catalog.json`,
-    JSON.stringify({ format: 1, entries: [entry] }),
-  );
-  return (url) =>
-    `[catalog]\nurl = "${url}catalog.json"\nfingerprints = ["${signer}"]\n` +
-    `keyring = "${dir}/keyring"\n`;
 }
 
 /** A server of its own process, so that it does not share a thread with what is measured. */
