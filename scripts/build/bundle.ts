@@ -79,8 +79,10 @@ async function addPart(dir: string, entry: string, { source, file }: Part): Prom
   const first = path.replace(/^.*\/|\.ts$/g, "");
   await Deno.rename(`${partDir}/${first}.js`, `${partDir}/${file}`);
   for await (const { name } of Deno.readDir(partDir)) {
-    const taken = await Deno.stat(`${dir}/${name}`).then(() => true, () => false);
-    if (taken) throw new Error(`Cannot bundle "${source}": there is a "${name}" already`);
+    // Names have a hash of the content in them: what two parts have in common is one file.
+    if (await differs(`${dir}/${name}`, `${partDir}/${name}`)) {
+      throw new Error(`Cannot bundle "${source}": there is another "${name}" already`);
+    }
     await Deno.rename(`${partDir}/${name}`, `${dir}/${name}`);
   }
   await Deno.remove(partDir);
@@ -89,6 +91,12 @@ async function addPart(dir: string, entry: string, { source, file }: Part): Prom
   const changed = text.replaceAll(`"${source}"`, `"./${file}"`);
   if (changed === text) throw new Error(`Cannot bundle "${source}": "${entry}" does not import it`);
   await Deno.writeTextFile(main, changed);
+}
+
+/** Whether there is a file at `path` and its content is not that of `other`. */
+async function differs(path: string, other: string): Promise<boolean> {
+  const present = await Deno.readTextFile(path).catch(ignoreMissing);
+  return present !== undefined && present !== await Deno.readTextFile(other);
 }
 
 /** The start of a sha256 over names and contents of the files in `dir`: 64 bits tell builds apart. */
