@@ -19,7 +19,12 @@ export const imageView = v.object({
   arch: v.string(),
   kernel: v.string(),
   virtualBytes: count,
+  /** What its file system really takes on the host's disk. */
   diskBytes: count,
+  /** What is kept besides of what it was made of. */
+  blobBytes: count,
+  /** How much of both other images use, too. */
+  sharedBytes: count,
   createdAtMs: count,
   managed: v.boolean(),
   rootfsPath: v.string(),
@@ -107,6 +112,33 @@ export const imageMethods = {
       refresh: v.boolean(),
     }),
     begun,
+  ),
+  /**
+   * Makes a file of the user's an image where it is, which is never written. `kernel` `null` takes the
+   * usual one.
+   */
+  "image.register": method(
+    v.strictObject({
+      image: nameOf("image"),
+      rootfs: v.pipe(v.string(), v.maxLength(4096), v.startsWith("/"), v.excludes("\0")),
+      kernel: v.nullable(nameOf("kernel")),
+    }),
+    v.object({ image: imageView }),
+  ),
+  /** Copies the file of a registered image into banger's own directory. */
+  "image.promote": method(v.strictObject({ image: nameOf("image") }), begun),
+  /** Removes what nothing needs, with `all` also what no VM uses; `dryRun` only tells. */
+  "image.prune": method(
+    v.strictObject({ all: v.boolean(), dryRun: v.boolean() }),
+    v.object({
+      removed: v.array(v.object({
+        kind: v.picklist(["image", "kernel", "kit", "blobs", "leftover"]),
+        name: v.string(),
+        reason: v.string(),
+        bytes: count,
+      })),
+      bytes: count,
+    }),
   ),
   /** Refused with `conflict` while a VM uses it. */
   "image.delete": method(v.strictObject({ image: nameOf("image") }), nothing),

@@ -99,9 +99,21 @@ export const commandTree: Readonly<Record<string, Leaf | Group>> = {
         summary: "Show an image",
         load: async () => (await import("./commands/image_show.ts")).imageShow,
       },
+      register: {
+        summary: "Make a file of yours an image, where it is",
+        load: async () => (await import("./commands/image_register.ts")).imageRegister,
+      },
+      promote: {
+        summary: "Copy the file of a registered image for banger to keep",
+        load: async () => (await import("./commands/image_promote.ts")).imagePromote,
+      },
       delete: {
         summary: "Delete images",
         load: async () => (await import("./commands/image_delete.ts")).imageDelete,
+      },
+      prune: {
+        summary: "Remove what nothing uses",
+        load: async () => (await import("./commands/image_prune.ts")).imagePrune,
       },
     },
   },

@@ -30,7 +30,10 @@ Commands:
   image pull        Fetch or build an image
   image list        List images
   image show        Show an image
+  image register    Make a file of yours an image, where it is
+  image promote     Copy the file of a registered image for banger to keep
   image delete      Delete images
+  image prune       Remove what nothing uses
   kernel pull       Fetch and verify a kernel
   kernel list       List kernels
   kernel show       Show a kernel

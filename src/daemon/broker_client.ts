@@ -1,5 +1,6 @@
 import { fromWireError } from "../api/codec.ts";
 import { BangerError } from "../model/errors.ts";
+import type { RootfsFile } from "../images/examine_rootfs.ts";
 import type {
   HostProcesses,
   LaunchSpec,
@@ -96,6 +97,10 @@ export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
   bootId(): Promise<string> {
     this.#bootId ??= this.#call("bootId", {}) as Promise<string>;
     return this.#bootId;
+  }
+
+  rootfsFile(path: string): Promise<RootfsFile> {
+    return this.#call("rootfsFile", { path }) as Promise<RootfsFile>;
   }
 
   vmmDevice(path: VmmDevice): Promise<DeviceAccess> {

@@ -73,6 +73,7 @@ export class BrokerServer {
       },
       sealDescriptors: () => host.sealDescriptors(),
       bootId: () => host.bootId(),
+      rootfsFile: ({ path }) => host.rootfsFile(path),
       vmmDevice: ({ path }) => host.vmmDevice(path),
     };
   }

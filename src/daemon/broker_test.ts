@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { isBangerError } from "../model/errors.ts";
+import { run } from "../process/run.ts";
+import { examineRootfs } from "../images/examine_rootfs.ts";
 import { Paths } from "../paths/paths.ts";
 import type { RunFlattener } from "../layers/apart/flatten_apart.ts";
 import type { FlattenJob } from "../layers/apart/flatten_job.ts";
@@ -37,6 +39,7 @@ function fixture(paths: Paths) {
     vmmDevice: () => Promise.resolve({ state: "absent", reason: "none", hint: null }),
     vmmGroups: () => Promise.resolve([104]),
     peerUids: () => Promise.reject(new Error("no FFI")),
+    rootfsFile: (path) => examineRootfs(path),
   };
   const post = (message: ToWorker) => void client.accept(structuredClone(message));
   const memory: MemoryFiles = {
@@ -116,10 +119,16 @@ Deno.test("a hostile Worker gets nothing launched or signalled", async () => {
   await withPaths(7, async (paths) => {
     const { client, launched } = fixture(paths);
     await Deno.symlink("/etc", `${paths.vmsDir}/link`);
+    const disk = `${paths.home}/disk`;
+    await run("mkfs.ext4", ["-q", "-F", disk, "8M"], { timeoutMs: 20_000 });
+    await Deno.writeTextFile(`${paths.home}/text`, "no disk\n");
     const hostile: readonly (readonly [string, object])[] = [
       ["a file outside", { files: [{ path: "/etc/passwd", access: "read" }] }],
       ["a file by ..", { files: [{ path: `${paths.vmsDir}/../../../x`, access: "read" }] }],
       ["a symlink out", { files: [{ path: `${paths.vmsDir}/link/passwd`, access: "read" }] }],
+      ["a disk that is none", { files: [{ path: `${paths.home}/text`, access: "read" }] }],
+      ["writing to a disk outside", { files: [{ path: disk, access: "read_write" }] }],
+      ["a disk for passt", { program: "passt", files: [{ path: disk, access: "read" }] }],
       ["no such file", { files: [{ path: `${paths.vmsDir}/none`, access: "read" }] }],
       ["a relative file", { files: [{ path: "x", access: "read" }] }],
       ["another device", { files: [{ path: "/dev/sda", access: "read_write" }] }],
@@ -145,6 +154,21 @@ Deno.test("a hostile Worker gets nothing launched or signalled", async () => {
       await assert.rejects(client.signal({ ...handle, pid }, "SIGKILL"), (e) => isBangerError(e));
     }
     await assert.rejects(client.signal(handle, "SIGSTOP" as "SIGKILL"), (e) => isBangerError(e));
+  });
+});
+
+Deno.test("a root disk that the user has elsewhere is told of, and launched to be read", async () => {
+  await withPaths(7, async (paths) => {
+    const { client, launched } = fixture(paths);
+    const path = `${paths.home}/disk`;
+    await run("mkfs.ext4", ["-q", "-F", path, "8M"], { timeoutMs: 20_000 });
+    const file = await client.rootfsFile(path);
+    assert.equal(file.path, await Deno.realPath(path));
+    assert.equal(file.bytes, 8 * 1024 ** 2);
+    await client.launch(spec(paths, { files: [{ path, access: "read" }] }));
+    assert.equal(launched.length, 1);
+    await assert.rejects(client.rootfsFile("/etc/passwd"), (e) => isBangerError(e, "invalid"));
+    await assert.rejects(client.rootfsFile("disk"), (e) => isBangerError(e, "invalid"));
   });
 });
 

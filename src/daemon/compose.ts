@@ -73,6 +73,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       arch,
       now: deps.nowMs,
     }),
+    rootfsFile: (path) => deps.host.rootfsFile(path),
     catalog: catalogBundles({
       settings: config.catalog,
       now: deps.nowMs,

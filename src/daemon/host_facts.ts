@@ -1,5 +1,7 @@
 import type { DeviceAccess } from "../process/device_access.ts";
 
+import type { RootfsFile } from "../images/examine_rootfs.ts";
+
 /** A device that makes VMs faster; all work without. */
 export type VmmDevice = "/dev/kvm";
 
@@ -12,6 +14,13 @@ export interface HostFacts {
    * run in it.
    */
   vmmDevice(path: VmmDevice): Promise<DeviceAccess>;
+  /**
+   * A file of the user's that a VM is to have as its root disk, wherever it is: the services may read
+   * their own directories only. Of what is in the file nothing is told.
+   *
+   * @throws BangerError as `examineRootfs`
+   */
+  rootfsFile(path: string): Promise<RootfsFile>;
   /** Keeps all descriptors of this process but the standard streams from programs it starts. */
   sealDescriptors(): Promise<void>;
   /**

@@ -15,7 +15,8 @@ export class LaunchPolicy {
 
   /**
    * Files must really (symlinks followed) be below the daemon's own directories (devices are opened by
-   * the VMM itself, with its own rights); stderr must go below the VMs' directories; root must drop its rights.
+   * the VMM itself, with its own rights), but for one that QEMU reads and that is a root disk: the user may have
+   * registered it where it is. stderr must go below the VMs' directories; root must drop its rights.
    * The net filter's sockets become its permissions, so they must be in a VM's run directory.
    *
    * @throws BangerError `precondition`
@@ -26,7 +27,9 @@ export class LaunchPolicy {
     const roots = await this.#roots();
     for (const file of spec.files) {
       const real = await realPath(file.path);
-      if (!roots.some((root) => isBelow(real, root))) throw refusal(file.path);
+      if (roots.some((root) => isBelow(real, root))) continue;
+      if (spec.program !== "qemu" || file.access !== "read") throw refusal(file.path);
+      await checkRootfs(file.path);
     }
     const parent = await realPath(spec.stderrPath.replace(/\/[^/]*$/, "") || "/");
     const own = [await realPath(this.#paths.vmsDir), await realPath(this.#paths.runtimeDir)];
@@ -90,14 +93,23 @@ async function realPath(path: string): Promise<string> {
   }
 }
 
+async function checkRootfs(path: string): Promise<void> {
+  const { examineRootfs } = await import("../images/examine_rootfs.ts");
+  try {
+    await examineRootfs(path);
+  } catch (cause) {
+    throw refusal(path, cause);
+  }
+}
+
 function isBelow(path: string, root: string): boolean {
   return path.startsWith(`${root}/`);
 }
 
-function refusal(path: string): BangerError {
+function refusal(path: string, cause?: unknown): BangerError {
   return new BangerError(
     "precondition",
-    `Cannot open "${path}": it is outside of banger's directories`,
-    { code: "LAUNCH_REFUSED" },
+    `Cannot open "${path}": it is outside of banger's directories, and no root disk`,
+    { code: "LAUNCH_REFUSED", cause },
   );
 }

@@ -1,4 +1,5 @@
 import { BangerError } from "../model/errors.ts";
+import type { RootfsFile } from "../images/examine_rootfs.ts";
 import { type DeviceAccess, deviceAccess } from "../process/device_access.ts";
 import type { BrokerHost, VmmDevice } from "./host_facts.ts";
 import { LibC } from "./libc.ts";
@@ -35,6 +36,11 @@ export class LocalHost implements BrokerHost {
   async bootId(): Promise<string> {
     const text = await Deno.readTextFile("/proc/sys/kernel/random/boot_id");
     return text.trim();
+  }
+
+  async rootfsFile(path: string): Promise<RootfsFile> {
+    const { examineRootfs } = await import("../images/examine_rootfs.ts");
+    return await examineRootfs(path);
   }
 
   vmmDevice(path: VmmDevice): Promise<DeviceAccess> {

@@ -7,6 +7,7 @@ import { findProgram, programDirs } from "../process/find_program.ts";
  * those. `unshare` makes the namespaces in which an image is built.
  */
 export const servicePrograms: readonly string[] = [
+  "cp",
   "debugfs",
   "df",
   "gzip",

@@ -1,3 +1,4 @@
+import { absolutePath } from "./absolute_path.ts";
 import { BangerError } from "./errors.ts";
 import { type ImageReference, imageReferenceText, parseImageReference } from "./image_reference.ts";
 
@@ -61,10 +62,7 @@ export function imageSourceText(source: ImageSource): string {
 
 /** The same source with a path that is absolute; `cwd` is what a relative one starts from. */
 export function absoluteSource(source: LocalImageSource, cwd: string): LocalImageSource {
-  const path = source.path.startsWith("/") ? source.path : `${cwd}/${source.path}`;
-  // `..` stays: behind a symbolic link it means another directory than the words say.
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  return { ...source, path: `/${parts.join("/")}` };
+  return { ...source, path: absolutePath(source.path, cwd) };
 }
 
 function splitPath(text: string, prefix: string): { path: string; rest: string | null } {

@@ -137,11 +137,15 @@ export class BlobStore {
 
   /**
    * Removes what is neither in `keep` nor held. Downloads that broke off stay for `partsForMs`
-   * after their last byte, so that another pull can go on with them.
+   * after their last byte, so that another pull can go on with them. With `dryRun` it only tells.
    */
   async collect(
     keep: ReadonlySet<Digest>,
-    { nowMs, partsForMs }: { readonly nowMs: number; readonly partsForMs: number },
+    { nowMs, partsForMs, dryRun = false }: {
+      readonly nowMs: number;
+      readonly partsForMs: number;
+      readonly dryRun?: boolean;
+    },
   ): Promise<Collected> {
     let [removed, bytes] = [0, 0];
     for (const algorithm of ["sha256", "sha512"]) {
@@ -155,7 +159,7 @@ export class BlobStore {
           ? isDigest(digest) && idleMs < partsForMs
           : isDigest(digest) && keep.has(digest);
         if (isKept) continue;
-        await Deno.remove(path, { recursive: true });
+        if (!dryRun) await Deno.remove(path, { recursive: true });
         removed++;
         bytes += info.size;
       }

@@ -1,4 +1,5 @@
 import type { CatalogEntry, CatalogKind } from "../../src/catalog/catalog.ts";
+import { examineRootfs } from "../../src/images/examine_rootfs.ts";
 import type { ImageRecord, KernelRecord, Publication } from "../../src/model/artefacts.ts";
 import type { StageReporter } from "../../src/model/stages.ts";
 import { ensurePrivateDir } from "../../src/paths/ensure_dir.ts";
@@ -111,6 +112,8 @@ export async function imageServiceDeps(
       with: () => Promise.reject(new Error("no registry is at hand")),
       withLocal: () => Promise.reject(new Error("no files are at hand")),
       drop: () => Promise.resolve(),
+      prune: () => Promise.resolve({ removed: 0, bytes: 0 }),
+      sizes: () => Promise.resolve(new Map()),
       collect: () => Promise.resolve(),
     },
     catalog: {
@@ -120,6 +123,7 @@ export async function imageServiceDeps(
       pull: () => Promise.reject(new Error("no bundle is at hand")),
       refit: () => Promise.reject(new Error("no kernel of a catalog is here")),
     },
+    rootfsFile: (path) => examineRootfs(path),
     kernelSource: {
       names: { "debian-6.1-cloud": { suite: "bookworm" } },
       revision: () => Promise.resolve("1"),

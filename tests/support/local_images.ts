@@ -12,11 +12,8 @@ export const needsImageTools: Need = {
   otherwise: `${missing.join(", ") || "root"} is missing`,
 };
 
-/**
- * An OCI layout that umoci makes of a real tree: busybox, two users, and a second layer that
- * removes a file. Its image has the tag `1`; programs run in /srv as `app:8`, with PATH and GREETING.
- */
-export async function busyboxLayout(dir: string): Promise<string> {
+/** A tree with busybox, two users and /etc/gone, below `dir`. */
+export async function busyboxTree(dir: string): Promise<string> {
   const tree = `${dir}/tree`;
   for (const name of ["bin", "etc", "srv"]) {
     await Deno.mkdir(`${tree}/${name}`, { recursive: true });
@@ -29,6 +26,15 @@ export async function busyboxLayout(dir: string): Promise<string> {
   const users = "root:x:0:0::/root:/bin/sh\napp:x:7:8::/srv:/bin/sh\n";
   await Deno.writeTextFile(`${tree}/etc/passwd`, users);
   await Deno.writeTextFile(`${tree}/etc/gone`, "below");
+  return tree;
+}
+
+/**
+ * An OCI layout that umoci makes of a {@linkcode busyboxTree} and of a second layer that removes a
+ * file. Its image has the tag `1`; programs run in /srv as `app:8`, with PATH and GREETING.
+ */
+export async function busyboxLayout(dir: string): Promise<string> {
+  const tree = await busyboxTree(dir);
   await Deno.writeTextFile(`${dir}/kept`, "above\n");
   const layout = `${dir}/busybox`;
   const image = `${layout}:1`;

@@ -3,6 +3,7 @@ import { defineCommand, flag } from "../command.ts";
 import { bytesText, momentText } from "../render/amounts.ts";
 import { publicationFields, sourceText } from "../render/artefact_source.ts";
 import { jsonText } from "../render/json_text.ts";
+import { printableLine } from "../render/printable.ts";
 import { fields } from "../render/table.ts";
 import { withDaemon } from "../with_daemon.ts";
 
@@ -21,18 +22,25 @@ export const imageShow = defineCommand({
       context,
       (client) => client.call("image.show", { image: name }),
     );
+    const shown = (text: string) => printableLine(text, context.out.isTerminal);
     context.out.write(
       options.json ? jsonText({ image }) : fields([
         ["Name", image.name],
         ["Digest", image.digest],
-        ["Source", sourceText(image)],
+        ["Source", shown(sourceText(image))],
         ...publicationFields(image),
         ["Architecture", image.arch],
         ["Kernel", image.kernel],
         ["Size", `${bytesText(image.virtualBytes)} (${bytesText(image.diskBytes)} on the host)`],
+        ...(image.blobBytes === 0
+          ? []
+          : [["Downloads", `${bytesText(image.blobBytes)} are kept of it`] as const]),
+        ...(image.sharedBytes === 0
+          ? []
+          : [["Shared", `${bytesText(image.sharedBytes)} of both with other images`] as const]),
         ["Created", momentText(image.createdAtMs)],
         ["Managed", image.managed ? "yes" : "no"],
-        ["Root disk", image.rootfsPath],
+        ["Root disk", shown(image.rootfsPath)],
         ["Used by", image.usedBy.join(", ") || "no VM"],
       ]),
     );

@@ -16,14 +16,14 @@ export function artefactHandlers(
   operations: Operations,
 ): ArtefactHandlers {
   return {
-    "image.list": () => ({ images: service.listImages() }),
-    "image.show": ({ image }) => ({ image: service.showImage(image) }),
+    "image.list": async () => ({ images: await service.listImages() }),
+    "image.show": async ({ image }) => ({ image: await service.showImage(image) }),
     "image.pull": ({ image, refresh }) => ({
       operationId: operations.begin(
         { method: "image.pull", subject: image },
         async (reporter, signal) => {
           const pulled = await service.pullImage(image, { refresh }, reporter, signal);
-          return { image: service.showImage(pulled.name) };
+          return { image: await service.showImage(pulled.name) };
         },
       ),
     }),
@@ -39,7 +39,7 @@ export function artefactHandlers(
               reporter,
               signal,
             );
-            return { image: service.showImage(pulled.name) };
+            return { image: await service.showImage(pulled.name) };
           },
         ),
       };
@@ -61,10 +61,27 @@ export function artefactHandlers(
           async (reporter, signal) => {
             const options = { name, refresh };
             const pulled = await service.pullLocalImage(source, offer, options, reporter, signal);
-            return { image: service.showImage(pulled.name) };
+            return { image: await service.showImage(pulled.name) };
           },
         ),
       };
+    },
+    "image.register": async ({ image, rootfs, kernel }, { signal }) => {
+      await service.registerImage({ name: image, path: rootfs, kernel }, signal);
+      return { image: await service.showImage(image) };
+    },
+    "image.promote": ({ image }) => ({
+      operationId: operations.begin(
+        { method: "image.promote", subject: image },
+        async (reporter, signal) => {
+          await service.promoteImage(image, reporter, signal);
+          return { image: await service.showImage(image) };
+        },
+      ),
+    }),
+    "image.prune": async (request, { signal }) => {
+      const removed = await service.prune(request, signal);
+      return { removed, bytes: removed.reduce((sum, { bytes }) => sum + bytes, 0) };
     },
     "image.delete": async ({ image }, { signal }) => {
       await service.deleteImage(image, signal);

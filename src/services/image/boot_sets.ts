@@ -6,6 +6,7 @@ import { imageRecipes } from "./catalog.ts";
 import { chooseSource } from "./choose_source.ts";
 import { ensureImage, ensureKernel, ensureKernelOf } from "./ensure.ts";
 import { ensureKit } from "./ensure_kit.ts";
+import { checkRegistered } from "./registered_file.ts";
 import type { ImageServiceParts } from "./image_service.ts";
 import { wantedImage } from "./pull.ts";
 
@@ -77,6 +78,7 @@ export async function findBootSet(
 ): Promise<WholeBootSet> {
   const image = parts.images.findByDigest(vm.imageDigest);
   if (image === undefined) throw gone(vm, "image", vm.config.image);
+  if (!image.managed) await checkRegistered(parts, image);
   const kernel = parts.kernels.findByDigest(vm.kernelDigest);
   if (kernel === undefined) throw gone(vm, "kernel", vm.config.kernel);
   const silent: StageReporter = { stage: (_, body) => body(() => {}), notice: () => {} };

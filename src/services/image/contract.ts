@@ -8,6 +8,7 @@
  */
 import type { Catalog, CatalogEntry } from "../../catalog/catalog.ts";
 import type { BuildOptions, BuiltImage } from "../../images/debian_image.ts";
+import type { RootfsFile } from "../../images/examine_rootfs.ts";
 import type {
   ImageRecord,
   ImageRun,
@@ -191,6 +192,16 @@ export interface RegistrySource {
   ): Promise<T>;
   /** Removes these blobs, finished or not, but for those in `keep` and what a pull needs now. */
   drop(blobs: readonly string[], keep: ReadonlySet<string>): Promise<void>;
+  /**
+   * Removes the blobs that are not in `keep` and that no pull needs now, also downloads that broke off;
+   * or only tells how many they are.
+   */
+  prune(
+    keep: ReadonlySet<string>,
+    dryRun: boolean,
+  ): Promise<{ readonly removed: number; readonly bytes: number }>;
+  /** Bytes of those blobs that are here. */
+  sizes(blobs: ReadonlySet<string>): Promise<ReadonlyMap<string, number>>;
   /** Removes the blobs that are not in `keep`, and that no pull needs now. */
   collect(keep: ReadonlySet<string>): Promise<void>;
 }
@@ -220,6 +231,8 @@ export interface ImageServiceDeps {
   readonly buildImage: (options: BuildOptions) => Promise<BuiltImage>;
   readonly registry: RegistrySource;
   readonly catalog: CatalogSource;
+  /** A file of the user's, wherever it is. @throws BangerError as `examineRootfs` */
+  readonly rootfsFile: (path: string) => Promise<RootfsFile>;
   readonly kernelSource: KernelSource;
   readonly kitSource: KitSource;
 }

@@ -5,9 +5,11 @@ import type { StageReporter } from "../../model/stages.ts";
 import type { ImageServiceParts } from "./image_service.ts";
 import { pullImage, pullKernel } from "./pull.ts";
 import { refitKernel, revisionFile } from "./pull_bundles.ts";
+import { checkRegistered } from "./registered_file.ts";
 
 /**
- * The current image `name`, pulled when it is not here (or its file was removed by hand).
+ * The current image `name`, pulled when it is not here (or its file was removed by hand). One that was
+ * registered must be as it was.
  *
  * @throws BangerError as {@linkcode pullImage}
  */
@@ -18,6 +20,10 @@ export async function ensureImage(
   signal: AbortSignal,
 ): Promise<ImageRecord> {
   const present = parts.images.find(name);
+  if (present?.managed === false) {
+    await checkRegistered(parts, present);
+    return present;
+  }
   if (present !== undefined && await isFile(present.rootfsPath)) return present;
   return await pullImage(parts, name, reporter, signal);
 }

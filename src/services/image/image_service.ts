@@ -9,11 +9,16 @@ import { isFile } from "../../images/is_file.ts";
 import { findRegistryImage, pullRegistryImage } from "./pull_registry.ts";
 import type { ImageServiceDeps, RegistryImage } from "./contract.ts";
 import { deleteImage, deleteKernel } from "./delete.ts";
+import { withDiskUse } from "./disk_use.ts";
 import { ensureKit } from "./ensure_kit.ts";
 import { ensureImage, ensureKernel } from "./ensure.ts";
+import { HandedOut } from "./handed_out.ts";
 import { type Offer, Offers } from "./offers.ts";
 import { findImageFrom } from "./publish_oci.ts";
 import { pullLocalImage } from "./pull_local.ts";
+import { promoteImage } from "./promote.ts";
+import { registerImage, type RegisterRequest } from "./register.ts";
+import { prune, type Pruned, type PruneRequest } from "./prune.ts";
 import { SharedPulls } from "./shared_pulls.ts";
 import { tidy } from "./tidy.ts";
 import { listImages, listKernels, showImage, showKernel } from "./views.ts";
@@ -23,6 +28,7 @@ export interface ImageServiceParts extends ImageServiceDeps {
   readonly imagePulls: SharedPulls<ImageRecord>;
   readonly kernelPulls: SharedPulls<KernelRecord>;
   readonly kitPulls: SharedPulls<string>;
+  readonly handedOut: HandedOut;
 }
 
 /**
@@ -40,6 +46,7 @@ export class ImageService {
       imagePulls: new SharedPulls(),
       kernelPulls: new SharedPulls(),
       kitPulls: new SharedPulls(),
+      handedOut: new HandedOut(deps.now),
     };
   }
 
@@ -111,13 +118,16 @@ export class ImageService {
   }
 
   /** The `BootSetSource` of the VM service: {@linkcode ensureBootSet}. */
-  ensure(
+  async ensure(
     image: string,
     kernel: string | null,
     reporter: StageReporter,
     signal: AbortSignal,
   ): Promise<WholeBootSet> {
-    return ensureBootSet(this.#parts, image, kernel, reporter, signal);
+    const { handedOut } = this.#parts;
+    using _image = handedOut.hold("image", image);
+    using _kernel = kernel === null ? null : handedOut.hold("kernel", kernel);
+    return await ensureBootSet(this.#parts, image, kernel, reporter, signal);
   }
 
   /** The `BootSetSource` of the VM service: {@linkcode findBootSet}. */
@@ -125,13 +135,29 @@ export class ImageService {
     return findBootSet(this.#parts, vm);
   }
 
-  listImages(): ImageView[] {
-    return listImages(this.#parts);
+  /** See {@linkcode registerImage}. */
+  registerImage(request: RegisterRequest, signal: AbortSignal): Promise<ImageRecord> {
+    return registerImage(this.#parts, request, signal);
+  }
+
+  /** See {@linkcode promoteImage}. */
+  promoteImage(name: string, reporter: StageReporter, signal: AbortSignal): Promise<ImageRecord> {
+    return promoteImage(this.#parts, name, reporter, signal);
+  }
+
+  /** See {@linkcode prune}. */
+  prune(request: PruneRequest, signal: AbortSignal): Promise<Pruned[]> {
+    return prune(this.#parts, request, signal);
+  }
+
+  async listImages(): Promise<ImageView[]> {
+    return await withDiskUse(this.#parts, listImages(this.#parts));
   }
 
   /** @throws BangerError `not_found` */
-  showImage(name: string): ImageView {
-    return showImage(this.#parts, name);
+  async showImage(name: string): Promise<ImageView> {
+    const [image] = await withDiskUse(this.#parts, [showImage(this.#parts, name)]);
+    return image!;
   }
 
   /** See {@linkcode deleteImage}. */

@@ -66,7 +66,7 @@ Deno.test("a layout becomes an image under a name of its own, and is written onc
       id,
     ) => [`started image.${id}`, `finished image.${id}`]);
     assert.deepEqual(events, written);
-    const image = service.showImage("small-1");
+    const image = await service.showImage("small-1");
     assert.equal(image.source, `oci:${dir}:1`);
     assert.equal(image.managed, true);
     assert.deepEqual(image.run?.cmd, ["sh"]);
@@ -76,7 +76,7 @@ Deno.test("a layout becomes an image under a name of its own, and is written onc
     assert.equal(await pull(`oci:${dir}:1`, { name: "other" }), "other");
     assert.equal(await pull(`oci:${dir}:1`, { refresh: true }), "small-1");
     assert.deepEqual(events, written);
-    assert.equal(service.showImage("other").rootfsPath, image.rootfsPath);
+    assert.equal((await service.showImage("other")).rootfsPath, image.rootfsPath);
     // Without its files it is still here, until it is asked for again.
     await Deno.remove(dir, { recursive: true });
     assert.equal(await pull(`oci:${dir}:1`), "small-1");
@@ -92,12 +92,12 @@ Deno.test("changed files replace the image at a refresh; a name of another sourc
     const dir = `${root}/app`;
     await writeLayout(dir, layoutOf({ "1": [layer("one")] }));
     await pull(`oci:${dir}`);
-    const before = service.showImage("app").digest;
+    const before = (await service.showImage("app")).digest;
     await writeLayout(dir, layoutOf({ "1": [layer("two")] }));
     await pull(`oci:${dir}`);
-    assert.equal(service.showImage("app").digest, before);
+    assert.equal((await service.showImage("app")).digest, before);
     await pull(`oci:${dir}`, { refresh: true });
-    assert.notEqual(service.showImage("app").digest, before);
+    assert.notEqual((await service.showImage("app")).digest, before);
     await writeLayout(`${root}/more/app`, layoutOf({ "1": [layer("three")] }));
     events.length = 0;
     await assert.rejects(pull(`oci:${root}/more/app`), (error) => {
@@ -124,7 +124,7 @@ Deno.test("a layer that is not what it should be leaves no image, and no files",
       assert.doesNotMatch(error.hint ?? "", /registry/);
       return true;
     });
-    assert.deepEqual(service.listImages(), []);
+    assert.deepEqual(await service.listImages(), []);
     const state = `${root}/.local/state/banger`;
     for (const place of ["staging", "images"]) {
       assert.deepEqual(await Array.fromAsync(Deno.readDir(`${state}/${place}`)), []);

@@ -84,6 +84,22 @@ export function registryImages(options: RegistryImagesOptions): RegistrySource {
       const { store } = await load();
       await store.drop(blobs as readonly Digest[], keep as ReadonlySet<Digest>);
     },
+    prune: async (keep, dryRun) => {
+      if (tools === undefined && !await exists(options.blobsDir)) return { removed: 0, bytes: 0 };
+      const { store } = await load();
+      const nowMs = options.now();
+      return await store.collect(keep as ReadonlySet<Digest>, { nowMs, partsForMs: 0, dryRun });
+    },
+    sizes: async (blobs) => {
+      const sizes = new Map<string, number>();
+      if (blobs.size === 0) return sizes;
+      const { store } = await load();
+      for (const digest of blobs as ReadonlySet<Digest>) {
+        const size = await store.size(digest);
+        if (size !== undefined) sizes.set(digest, size);
+      }
+      return sizes;
+    },
     collect: async (keep) => {
       // Without a pull ever there is nothing to collect, and no code to load.
       if (tools === undefined && !await exists(options.blobsDir)) return;

@@ -61,6 +61,9 @@ function imageView(image: ImageRecord, users: Map<string, string[]>): ImageView 
     kernel,
     virtualBytes,
     diskBytes,
+    // Both need the disk to be looked at: see `disk_use.ts`.
+    blobBytes: 0,
+    sharedBytes: 0,
     createdAtMs,
     managed,
     rootfsPath,
