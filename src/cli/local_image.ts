@@ -1,5 +1,7 @@
 import { absoluteSource, imageSourceText, type LocalImageSource } from "../model/image_source.ts";
 import type { CliContext, DaemonPort } from "./context.ts";
+import { interruptible } from "./interruptible.ts";
+import { StageView } from "./render/stage_view.ts";
 
 /** How an image of the user's files is pulled. */
 export interface LocalPullOptions {
@@ -25,9 +27,9 @@ export async function withLocalPull<T>(
   const { archiveFile, layoutDirectory } = await import("../oci/host/host_files.ts");
   const { serveBytes } = await import("../oci/host/serve_bytes.ts");
   const source = absoluteSource(given, context.cwd);
-  const files = source.kind === "oci-layout"
-    ? layoutDirectory(source.path)
-    : archiveFile(source.path);
+  using unpacked = await unpackedArchive(context, client, source, options);
+  const files = unpacked ??
+    (source.kind === "oci-layout" ? layoutDirectory(source.path) : archiveFile(source.path));
   const connection = await context.connect({ start: "never" });
   try {
     const { result, link } = await connection.upgrade("image.offer", {});
@@ -47,5 +49,39 @@ export async function withLocalPull<T>(
     }
   } finally {
     connection.close();
+  }
+}
+
+/**
+ * The uncompressed form of an archive that gzip has compressed; `null` for every other source, and when
+ * the image is here already and will not be read.
+ */
+async function unpackedArchive(
+  context: CliContext,
+  client: DaemonPort,
+  source: LocalImageSource,
+  { refresh }: LocalPullOptions,
+) {
+  if (source.kind !== "docker-archive") return null;
+  const { isGzipFile, unpackArchive } = await import("../oci/host/unpacked_archive.ts");
+  if (!await isGzipFile(source.path)) return null;
+  const text = imageSourceText(source);
+  const { images } = refresh ? { images: [] } : await client.call("image.list", {});
+  if (images.some((image) => image.source === text)) return null;
+  const { err, nowMs, quiet, env } = context;
+  const { size } = await Deno.stat(source.path);
+  const view = new StageView({ err, nowMs, silent: quiet });
+  try {
+    return await interruptible(
+      context,
+      (signal) =>
+        view.stage(`Uncompressing ${source.path}`, async (progress) => {
+          const onProgress = (bytes: number) => progress(bytes, size, "bytes");
+          const tempDir = env["TMPDIR"] ?? "/var/tmp";
+          return await unpackArchive(source.path, { tempDir, signal, onProgress });
+        }),
+    );
+  } finally {
+    view.close();
   }
 }

@@ -166,7 +166,7 @@ async function checkNotCompressed(reader: SeekingReader, subject: PullSubject): 
   if (!compressedMagic.some((magic) => magic.every((byte, at) => start[at] === byte))) return;
   throw pullError(subject, "precondition", "its archive is compressed", {
     code: "BAD_ARCHIVE",
-    hint: "Uncompress it first, for example with gunzip",
+    hint: "Only gzip is uncompressed here: unzstd or unxz it first",
   });
 }
 

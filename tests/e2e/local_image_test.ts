@@ -1,5 +1,6 @@
 /** Images in the user's files, OCI layouts and archives of docker save, through the built program. */
 import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
 import { run } from "../../src/process/run.ts";
 import type { Banger } from "../support/banger.ts";
 import {
@@ -110,14 +111,17 @@ localTest(
     await tarOfDir(plain, `${dir}/new.tar`);
     // As podman save --format=oci-archive writes it.
     await tarOfDir(layout, `${dir}/layout.tar`);
+    await run("gzip", ["-k", `${dir}/old.tar`], { timeoutMs: 60_000 });
     const sources: [string, string][] = [
       [`oci:${layout}`, "busybox"],
       [`docker-archive:${dir}/old.tar`, "app-2"],
       [`docker-archive:${dir}/new.tar`, "new-3"],
       [`docker-archive:${dir}/layout.tar:any:1`, "any-1"],
+      [`docker-archive:${dir}/old.tar.gz:team/app:2`, "zipped"],
     ];
     for (const [source, name] of sources) {
-      const { code, stderr } = await banger.run(["image", "pull", source]);
+      const named = name === "zipped" ? ["--name", name] : [];
+      const { code, stderr } = await banger.run(["image", "pull", ...named, source]);
       assert.equal(code, 0, stderr);
       assert.match(stderr, new RegExp(`Image "${name}" is here`), source);
       const { rootfsPath } = await shown(banger, name);
@@ -125,11 +129,13 @@ localTest(
       assert.equal(await contentOf(rootfsPath, "/etc/kept"), "above\n", source);
       assert.equal(await contentOf(rootfsPath, "/etc/gone"), "", source);
     }
-    for (const [source] of sources) {
-      const again = await banger.run(["image", "pull", "--refresh", source]);
+    for (const [source, name] of sources) {
+      const again = await banger.run(["image", "pull", "--refresh", "--name", name, source]);
       assert.equal(again.code, 0, again.stderr);
       assert.doesNotMatch(again.stderr, written);
     }
+    const here = await banger.run(["image", "pull", "--name", "zipped", sources[4]![0]]);
+    assert.doesNotMatch(here.stderr, /Uncompressing/, "what is here is not read");
   },
   needsImageTools,
 );
@@ -363,6 +369,18 @@ localTest("an archive that is damaged or hostile is refused, and nothing is left
     assert.doesNotMatch(stderr, /root:x:0/, what);
   }
   const pull = (path: string) => ["image", "pull", `docker-archive:${path}`];
+  const zipped = gzipSync(tarOf(archiveOf({ a: "one" })));
+  await Deno.writeFile(`${dir}/cut.tar.gz`, zipped.subarray(0, zipped.length / 2));
+  await refused(
+    banger,
+    pull(`${dir}/cut.tar.gz`),
+    1,
+    /Cannot uncompress.*it is damaged or cut off/,
+  );
+  await Deno.writeFile(`${dir}/zeros.tar.gz`, gzipSync(new Uint8Array(50_000_000)));
+  await refused(banger, pull(`${dir}/zeros.tar.gz`), 1, /it has no image|no manifest\.json/);
+  await Deno.writeFile(`${dir}/app.tar.xz`, Uint8Array.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0]));
+  await refused(banger, pull(`${dir}/app.tar.xz`), 5, /it is compressed|its archive is compressed/);
   await refused(banger, pull(`${dir}/none.tar`), 3, /there is no such file/);
   await refused(banger, pull(dir), 5, /it is no regular file/);
   await refused(banger, pull("/dev/zero"), 5, /it is no regular file/);
