@@ -1,8 +1,11 @@
 /** Pulls onto a disk that is too small or fills up: a small tmpfs over the home directory. */
 import assert from "node:assert/strict";
+import { run } from "../../src/process/run.ts";
 import { Banger } from "../support/banger.ts";
 import { firstRunMs, freshTest, needsRoot, refused, until } from "../support/end_to_end.ts";
+import { layoutOf, writeLayout } from "../support/layout_fixture.ts";
 import { MountNamespace } from "../support/mount_namespace.ts";
+import { tarOf } from "../support/tar_fixture.ts";
 
 /** Runs `body` with a tmpfs of `mib` MiB as the home directory; `resize` changes its size. */
 async function onSmallDisk(
@@ -77,5 +80,40 @@ freshTest(
       assert.deepEqual((await disk.files()).filter((path) => !/\.deb$/.test(path)), []);
       assert.doesNotMatch(await banger.ok(["kernel", "list", "--json"]), /debian-6\.1-cloud/);
     }),
+  needsRoot,
+);
+
+freshTest(
+  "images of the user's files say how much space is missing, and leave nothing",
+  async (fresh) => {
+    const dir = await Deno.makeTempDir({ prefix: "banger-disk-full-" });
+    try {
+      const noise = new Uint8Array(90 * 1024 ** 2);
+      for (let at = 0; at < noise.length; at += 65_536) {
+        crypto.getRandomValues(noise.subarray(at, at + 65_536));
+      }
+      await writeLayout(
+        `${dir}/layout`,
+        layoutOf({ "": [tarOf([{ name: "n", content: noise }])] }),
+      );
+      await run("mkfs.ext4", ["-q", "-F", `${dir}/disk`, "100M"], { timeoutMs: 60_000 });
+      using file = await Deno.open(`${dir}/disk`, { write: true });
+      await file.seek(5 * 1024 ** 2, Deno.SeekMode.Start);
+      for (let at = 0; at < noise.length;) at += await file.write(noise.subarray(at));
+      await onSmallDisk(fresh, 60, async (banger, disk) => {
+        await banger.ok(["image", "register", "mine", "--rootfs", `${dir}/disk`]);
+        const missing = /needs about \d+ MiB free in "[^"]+", only \d+ MiB are free\n {2}hint: /;
+        await refused(banger, ["image", "promote", "mine"], 1, missing);
+        await refused(banger, ["image", "pull", `oci:${dir}/layout`], 1, missing);
+        assert.deepEqual(await disk.files(), []);
+        await disk.resize(400);
+        await banger.ok(["image", "promote", "mine"]);
+        await banger.ok(["image", "pull", `oci:${dir}/layout`]);
+        assert.equal(JSON.parse(await banger.ok(["image", "list", "--json"])).images.length, 2);
+      });
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
   needsRoot,
 );
