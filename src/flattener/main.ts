@@ -1,10 +1,11 @@
 /**
  * The process that unpacks one image: reads its layers and writes them as one ext4 file, for the
- * daemon, which goes on meanwhile. Two threads: this one writes, a Worker inflates.
+ * daemon, which goes on meanwhile. This thread writes, two Workers inflate.
  *
- * What it reads is a stranger's, so it opens the image and then gives up every permission; the Worker
- * may read the layers' files and nothing else. Must not be imported by anything but `main.ts`.
+ * What it reads is a stranger's, so it opens the image and then gives up every permission; a Worker
+ * may read its layers' files and nothing else. Must not be imported by anything but `main.ts`.
  */
+import { setPriority } from "node:os";
 import { toWireError } from "../api/codec.ts";
 import { ImageFile } from "../ext4/image_file.ts";
 import {
@@ -12,16 +13,24 @@ import {
   fileSystemLabel,
   type FlattenAnswer,
   type FlattenOrder,
+  type LayerFile,
 } from "../layers/apart/flatten_job.ts";
 import { InflatingThread } from "../layers/apart/inflating_thread.ts";
 import { flattenInto } from "../layers/flatten_layers.ts";
 import { assertClosed, giveUp } from "../process/own_permissions.ts";
 
+/** Threads that inflate, layer by layer in turn: while one is written the next one is inflated ahead. */
+const inflaters = 2;
 /** Shortest time between two words about progress. */
 const progressEveryMs = 100;
 
+/** What a machine does for its guests, and the daemon for others, comes first; see nice(1). */
+const niceness = 10;
+
 /** Does what its standard input orders and resolves to the exit code; the answer goes to stdout. */
 export async function runFlattener(): Promise<number> {
+  // Of this thread only, and of those that it starts.
+  setPriority(0, niceness);
   let told = 0;
   const alive = setInterval(() => {
     if (performance.now() - told >= aliveEveryMs) say({ type: "alive" });
@@ -45,16 +54,23 @@ export async function runFlattener(): Promise<number> {
 
 async function flatten(order: FlattenOrder, tell: (answer: FlattenAnswer) => void) {
   const file = ImageFile.create(order.out, order.sizeBytes);
-  const worker = startWorker(order);
+  const shares = Array.from(
+    { length: Math.min(inflaters, order.layers.length) },
+    (_, share) => order.layers.filter((_, index) => index % inflaters === share),
+  );
+  const workers = shares.map(startWorker);
   try {
-    const thread = new InflatingThread(worker);
-    await thread.ready();
+    const threads = workers.map((worker) => new InflatingThread(worker));
+    await Promise.all(threads.map((thread) => thread.ready()));
     giveUp(["read", "write", "net", "env", "sys", "run", "ffi", "import"]);
     assertClosed(order.out);
-    thread.start(order.layers.map((layer) => ({ ...layer, label: layer.digest })));
+    for (const [share, layers] of shares.entries()) {
+      threads[share]?.start(layers.map((layer) => ({ ...layer, label: layer.digest })));
+    }
+    let next = 0;
     return await flattenInto(file, {
       layers: order.layers.map(({ digest, diffId }) => ({ label: digest, diffId, open: notHere })),
-      readLayer: thread.readLayer,
+      readLayer: (...layer) => threads[next++ % inflaters]!.readLayer(...layer),
       sizeBytes: order.sizeBytes,
       uuid: Uint8Array.fromHex(order.uuid),
       made: { seconds: order.madeSeconds, nanoseconds: 0 },
@@ -62,16 +78,16 @@ async function flatten(order: FlattenOrder, tell: (answer: FlattenAnswer) => voi
       onProgress: (progress) => tell({ type: "progress", ...progress }),
     });
   } finally {
-    worker.terminate();
+    for (const worker of workers) worker.terminate();
   }
 }
 
 function notHere(): never {
-  throw new Error("the other thread opens layers");
+  throw new Error("another thread opens layers");
 }
 
 /** This program's main module again, in a Worker; `main.ts` tells by its name what it is. */
-function startWorker({ layers }: FlattenOrder): Worker {
+function startWorker(layers: readonly LayerFile[]): Worker {
   const codeDir = decodeURIComponent(new URL(".", Deno.mainModule).pathname).replace(/\/$/, "");
   return new Worker(Deno.mainModule, {
     type: "module",

@@ -8,8 +8,8 @@ import { ZstdFrames } from "./zstd_frames.ts";
 /** How a layer is compressed, by its first bytes; media types lie too often. */
 export type Compression = "gzip" | "zstd" | "none";
 
-/** Measured: smaller outputs cost more calls, larger ones more memory. */
-const chunkBytes = 256 * 1024;
+/** What a decoder makes at a time. Measured: smaller outputs cost more calls, larger ones more memory. */
+export const inflatedChunkBytes = 256 * 1024;
 /** A frame of so few bytes is inflated in one call: a stream of its own would cost more. */
 const smallFrameBytes = 128 * 1024;
 /** What such a frame may become; a larger one is inflated as a stream. */
@@ -29,7 +29,7 @@ export async function* inflate(
     const all = withHead(head, source);
     switch (compressionOf(head)) {
       case "gzip":
-        return yield* through(createGunzip({ chunkSize: chunkBytes }), all, label);
+        return yield* through(createGunzip({ chunkSize: inflatedChunkBytes }), all, label);
       case "zstd":
         return yield* inflateZstd(all, label);
       case "none":
@@ -151,7 +151,7 @@ async function* inflateZstd(
       if (whole !== undefined) yield whole;
       else {
         const rest = frame.isLast ? undefined : source;
-        const decoder = createZstdDecompress({ chunkSize: chunkBytes });
+        const decoder = createZstdDecompress({ chunkSize: inflatedChunkBytes });
         yield* through(decoder, oneFrame(frame.bytes, rest), label);
       }
     }

@@ -1,17 +1,22 @@
 import { toWireError } from "../../api/codec.ts";
-import { inflate } from "../inflate.ts";
+import { inflate, inflatedChunkBytes } from "../inflate.ts";
 import type { LayerFile } from "./flatten_job.ts";
-import type { FromInflater, LabelledLayer, ToInflater } from "./inflating_thread.ts";
+import {
+  chunksAhead,
+  type FromInflater,
+  type LabelledLayer,
+  type ToInflater,
+} from "./inflating_thread.ts";
 
 /** Measured: as fast as larger ones. */
 const readBytes = 1024 ** 2;
 /** How often a layer that is not all there is looked at. */
 const lookEveryMs = 5;
 
-/** What runs in the thread that inflates: reads layer after layer, each while it comes. */
+/** What runs in a thread that inflates: reads layer after layer, each while it comes. */
 export class Inflater {
   readonly #post: (message: FromInflater, transfer: Transferable[]) => void;
-  readonly #free: ArrayBuffer[] = [];
+  #onTheirWay = 0;
   #wake: (() => void) | undefined;
 
   constructor(post: (message: FromInflater, transfer: Transferable[]) => void) {
@@ -20,11 +25,9 @@ export class Inflater {
 
   /** Takes a message of the thread that writes. */
   accept(message: ToInflater): void {
-    if (message.type === "start") {
-      this.#free.push(...message.buffers);
-      void this.#run(message.layers);
-    } else {
-      this.#free.push(message.buffer);
+    if (message.type === "start") void this.#run(message.layers);
+    else {
+      this.#onTheirWay--;
       this.#wake?.();
     }
   }
@@ -46,25 +49,29 @@ export class Inflater {
     let storedBytes = 0;
     const stored = readAsItComes(layer, (bytes) => storedBytes += bytes);
     for await (const chunk of inflate(stored, layer.label)) {
-      for (let at = 0; at < chunk.length;) {
-        const buffer = await this.#buffer();
-        const part = chunk.subarray(at, at + buffer.byteLength);
-        new Uint8Array(buffer).set(part);
-        at += part.length;
-        this.#post({ type: "chunk", buffer, length: part.length, storedBytes }, [buffer]);
-      }
+      while (this.#onTheirWay >= chunksAhead) await this.#oneUsed();
+      this.#onTheirWay++;
+      const content = ownBytes(chunk);
+      this.#post({ type: "chunk", content, storedBytes }, [content.buffer]);
     }
     return storedBytes;
   }
 
-  async #buffer(): Promise<ArrayBuffer> {
-    for (;;) {
-      const buffer = this.#free.pop();
-      if (buffer !== undefined) return buffer;
-      await new Promise<void>((resolve) => this.#wake = resolve);
-      this.#wake = undefined;
-    }
+  async #oneUsed(): Promise<void> {
+    await new Promise<void>((resolve) => this.#wake = resolve);
+    this.#wake = undefined;
   }
+}
+
+/**
+ * The bytes in a buffer that may be given away: a decoder fills most of its buffers whole and has no use for
+ * them then; what else is there is copied.
+ */
+function ownBytes(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer } = chunk;
+  const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length &&
+    chunk.length === inflatedChunkBytes;
+  return isWhole ? new Uint8Array(buffer) : new Uint8Array(chunk);
 }
 
 /**

@@ -8,15 +8,12 @@ export interface LabelledLayer extends LayerFile {
   readonly label: string;
 }
 
-/** To the thread that inflates. Buffers change hands with the messages. */
+/** To the thread that inflates. */
 export type ToInflater =
-  | {
-    readonly type: "start";
-    /** In this order, without being asked again. */
-    readonly layers: readonly LabelledLayer[];
-    readonly buffers: readonly ArrayBuffer[];
-  }
-  | { readonly type: "free"; readonly buffer: ArrayBuffer };
+  /** In this order, without being asked again. */
+  | { readonly type: "start"; readonly layers: readonly LabelledLayer[] }
+  /** A chunk was used. */
+  | { readonly type: "used" };
 
 /** From the thread that inflates. */
 export type FromInflater =
@@ -24,9 +21,8 @@ export type FromInflater =
   | { readonly type: "ready" }
   | {
     readonly type: "chunk";
-    readonly buffer: ArrayBuffer;
-    /** Bytes of it that are content. */
-    readonly length: number;
+    /** Changes hands with the message. */
+    readonly content: Uint8Array<ArrayBuffer>;
     /** Bytes of the layer, as stored, that were read. */
     readonly storedBytes: number;
   }
@@ -37,18 +33,20 @@ export type FromInflater =
 
 /** The part of a Worker that is used. */
 export interface InflaterPort {
-  postMessage(message: ToInflater, transfer: Transferable[]): void;
+  postMessage(message: ToInflater): void;
   onmessage: ((event: MessageEvent<FromInflater>) => void) | null;
   onerror: ((event: ErrorEvent) => void) | null;
 }
 
-/** A size that inflating makes at a time, and how many of them there are. */
-export const inflatedBufferBytes = 256 * 1024;
-const buffers = 8;
+/**
+ * How many chunks, of 256 KiB as a rule, may be on their way: 24 MiB of the next layer while another
+ * thread's is written.
+ */
+export const chunksAhead = 96;
 
 /**
- * The thread that inflates, as the one that writes sees it: layers come one after the other, read and
- * inflated ahead as far as the buffers reach.
+ * A thread that inflates, as the one that writes sees it: its layers come one after the other, read and
+ * inflated ahead by some chunks.
  */
 export class InflatingThread {
   readonly #port: InflaterPort;
@@ -78,8 +76,7 @@ export class InflatingThread {
 
   /** Begins with the first layer. */
   start(layers: readonly LabelledLayer[]): void {
-    const made = Array.from({ length: buffers }, () => new ArrayBuffer(inflatedBufferBytes));
-    this.#port.postMessage({ type: "start", layers, buffers: made }, made);
+    this.#port.postMessage({ type: "start", layers });
   }
 
   /** Reads the next layer: they come in the order of {@linkcode start}. */
@@ -102,9 +99,8 @@ export class InflatingThread {
       if (message.type === "ready") continue;
       onStored(message.storedBytes);
       if (message.type === "end") return;
-      const { buffer, length } = message;
-      yield new Uint8Array(buffer, 0, length);
-      this.#port.postMessage({ type: "free", buffer }, [buffer]);
+      yield message.content;
+      this.#port.postMessage({ type: "used" });
     }
   }
 

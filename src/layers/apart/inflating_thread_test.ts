@@ -31,7 +31,7 @@ function threads(): InflatingThread {
   const port: InflaterPort = {
     onmessage: null,
     onerror: null,
-    postMessage: (message, transfer) => inflater.accept(structuredClone(message, { transfer })),
+    postMessage: (message) => inflater.accept(structuredClone(message)),
   };
   return new InflatingThread(port);
 }
