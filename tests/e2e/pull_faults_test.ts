@@ -35,6 +35,16 @@ async function flattenerPid(daemon: number): Promise<number> {
   return pid ?? assert.fail();
 }
 
+/** Waits until the process that unpacks has written what there is of the first layer. */
+async function untilWritten(banger: Banger): Promise<void> {
+  const dir = `${banger.home}/.local/state/banger/staging`;
+  await until("half of it is written", async () => {
+    const files = (await namesIn(dir)).map((name) => `${dir}/${name}/rootfs.ext4`);
+    const found = await Promise.all(files.map((file) => Deno.stat(file).catch(() => undefined)));
+    return found.some((info) => (info?.blocks ?? 0) * 512 > 500_000);
+  });
+}
+
 /** A registry whose layers come to their half and then stop, until it is told to behave. */
 function stallLayers(registry: FakeRegistry): void {
   registry.misbehave = (request) => {
@@ -51,7 +61,7 @@ freshTest(
   "Ctrl-C in the middle of an image ends it at once, and the next pull goes on",
   async (banger) => {
     await using registry = new FakeRegistry();
-    serveImage(registry, "1", [benignLayer(), large(1)]);
+    serveImage(registry, "1", [large(1), benignLayer()]);
     stallLayers(registry);
     await banger.ok(["vm", "list"]);
     const daemon = await daemonPid(banger);
@@ -84,7 +94,9 @@ freshTest("when the process that unpacks dies, only its pull fails", async (bang
     ] as const
   ) {
     const pulling = new WatchedRun(banger, pullOf(registry, "app:1"));
-    Deno.kill(await flattenerPid(daemon), signal);
+    const flattener = await flattenerPid(daemon);
+    await untilWritten(banger);
+    Deno.kill(flattener, signal);
     assert.equal(await pulling.end(), 1, pulling.stderr);
     assert.match(pulling.stderr, words);
     assert.deepEqual(await staging(banger), []);
@@ -105,6 +117,7 @@ freshTest(
     const daemon = await daemonPid(banger);
     const pulling = new WatchedRun(banger, pullOf(registry, "app:1"));
     const flattener = await flattenerPid(daemon);
+    await untilWritten(banger);
     Deno.kill(daemon, "SIGKILL");
     assert.notEqual(await pulling.end(), 0);
     await until(

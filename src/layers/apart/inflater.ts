@@ -17,6 +17,9 @@ const lookEveryMs = 5;
 export class Inflater {
   readonly #post: (message: FromInflater, transfer: Transferable[]) => void;
   #onTheirWay = 0;
+  /** How many of them are of the layer before. */
+  #before = 0;
+  #most: number = chunksAhead.ofNext;
   #wake: (() => void) | undefined;
 
   constructor(post: (message: FromInflater, transfer: Transferable[]) => void) {
@@ -28,6 +31,9 @@ export class Inflater {
     if (message.type === "start") void this.#run(message.layers);
     else {
       this.#onTheirWay--;
+      // Whoever uses the first one of a layer has come to it.
+      if (this.#before > 0) this.#before--;
+      else this.#most = chunksAhead.ofThis;
       this.#wake?.();
     }
   }
@@ -46,10 +52,12 @@ export class Inflater {
   }
 
   async #inflate(layer: LabelledLayer): Promise<number> {
+    this.#before = this.#onTheirWay;
+    this.#most = chunksAhead.ofNext;
     let storedBytes = 0;
     const stored = readAsItComes(layer, (bytes) => storedBytes += bytes);
     for await (const chunk of inflate(stored, layer.label)) {
-      while (this.#onTheirWay >= chunksAhead) await this.#oneUsed();
+      while (this.#onTheirWay - this.#before >= this.#most) await this.#oneUsed();
       this.#onTheirWay++;
       const content = ownBytes(chunk);
       this.#post({ type: "chunk", content, storedBytes }, [content.buffer]);

@@ -39,10 +39,10 @@ export interface InflaterPort {
 }
 
 /**
- * How many chunks, of 256 KiB as a rule, may be on their way: 24 MiB of the next layer while another
- * thread's is written.
+ * How many chunks, of 256 KiB as a rule, may be on their way: of the layer that is written, and, while
+ * that is another thread's, of the one that comes next (24 MiB).
  */
-export const chunksAhead = 96;
+export const chunksAhead = { ofThis: 8, ofNext: 96 } as const;
 
 /**
  * A thread that inflates, as the one that writes sees it: its layers come one after the other, read and
