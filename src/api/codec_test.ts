@@ -57,6 +57,7 @@ Deno.test("a refused parameter is named with its rule", () => {
       diskBytes: null,
       workspace: null,
       labels: {},
+      autoStopMs: null,
       ephemeral: false,
       lease: false,
       start: false,

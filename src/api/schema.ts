@@ -83,6 +83,14 @@ export const labels = v.pipe(
   ),
 );
 
+/** After how long without use a VM is stopped, in milliseconds; 0: never. */
+export const autoStopMs = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(0),
+  v.maxValue(30 * 24 * 3_600_000),
+);
+
 /** Changes of labels: `null` removes one. */
 export const labelChanges = v.pipe(
   v.record(v.pipe(v.string(), v.maxLength(64)), v.nullable(v.pipe(v.string(), v.maxLength(1024)))),

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { vmStates } from "../model/vm.ts";
 import {
+  autoStopMs,
   begun,
   count,
   cpus,
@@ -27,6 +28,8 @@ export const vmView = v.object({
   memoryMib: count,
   diskBytes: count,
   labels: v.record(v.string(), v.string()),
+  /** After how long without use it is stopped; 0: never, `null`: as configured. */
+  autoStopMs: v.nullable(count),
   /** What its disk really takes on the host now. */
   diskUsedBytes: count,
   ephemeral: v.boolean(),
@@ -92,6 +95,36 @@ export const guestHealth = v.object({
 /** See {@linkcode guestHealth}. */
 export type GuestHealth = v.InferOutput<typeof guestHealth>;
 
+/** What a running VM uses. */
+export const vmStatsView = v.object({
+  id,
+  name: v.string(),
+  /** When it was measured, milliseconds since the epoch. */
+  measuredAtMs: count,
+  /** Of one processor, in per cent; `null` when it cannot be told yet. */
+  cpuPercent: v.nullable(v.number()),
+  cpus: count,
+  /** Time of all the guest's processors that was not idle, since its start. */
+  cpuBusyS: v.nullable(v.number()),
+  load1: v.number(),
+  memoryUsedBytes: count,
+  memoryTotalBytes: count,
+  /** Of the guest's root file system. */
+  diskUsedBytes: count,
+  diskTotalBytes: count,
+  /** What the VM's disk takes on the host. */
+  hostDiskBytes: count,
+  receivedBytes: v.nullable(v.number()),
+  sentBytes: v.nullable(v.number()),
+  receivedBytesPerS: v.nullable(v.number()),
+  sentBytesPerS: v.nullable(v.number()),
+  sshSessions: v.nullable(v.number()),
+  execs: count,
+});
+
+/** See {@linkcode vmStatsView}. */
+export type VmStatsView = v.InferOutput<typeof vmStatsView>;
+
 /** A socket that listens in a guest. */
 export const listeningPort = v.object({
   protocol: v.picklist(["tcp", "udp"]),
@@ -142,6 +175,7 @@ export const vmMethods = {
       memoryMib: v.nullable(memoryMib),
       diskBytes: v.nullable(diskBytes),
       labels,
+      autoStopMs: v.nullable(autoStopMs),
       workspace: v.nullable(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
       ephemeral: v.boolean(),
       lease: v.boolean(),
@@ -173,6 +207,7 @@ export const vmMethods = {
       memoryMib: v.nullable(memoryMib),
       diskBytes: v.nullable(diskBytes),
       labels: labelChanges,
+      autoStopMs: v.union([v.nullable(autoStopMs), v.literal("keep")]),
     }),
     v.object({ vm: vmView }),
   ),
@@ -197,6 +232,19 @@ export const vmMethods = {
   ),
   /** How the guest is, as its agent says. @throws `precondition` when the VM does not run */
   "vm.health": method(v.strictObject({ vm: vmRef }), v.object({ health: guestHealth })),
+  /**
+   * What running VMs use now, measured for the answer; of all when `vms` is `null`. One that does not run, or
+   * does not answer, is left out when all are asked for, and an error otherwise.
+   */
+  "vm.stats": method(
+    v.strictObject({ vms: v.nullable(v.pipe(v.array(vmRef), v.maxLength(1024))) }),
+    v.object({ stats: v.array(vmStatsView) }),
+  ),
+  /** What was measured in the last hour, oldest first. */
+  "vm.stats_history": method(
+    v.strictObject({ vm: vmRef }),
+    v.object({ stats: v.array(vmStatsView) }),
+  ),
   /** What listens in the guest. */
   "vm.ports": method(v.strictObject({ vm: vmRef }), v.object({ ports: v.array(listeningPort) })),
   /**

@@ -74,6 +74,10 @@ export const commandTree: Readonly<Record<string, Leaf | Group>> = {
         summary: "Show how a VM's guest is",
         load: async () => (await import("./commands/vm_health.ts")).vmHealth,
       },
+      stats: {
+        summary: "Show what running VMs use",
+        load: async () => (await import("./commands/vm_stats.ts")).vmStats,
+      },
       ports: {
         summary: "List what listens in a VM",
         load: async () => (await import("./commands/vm_ports.ts")).vmPorts,
@@ -177,6 +181,10 @@ export const commandTree: Readonly<Record<string, Leaf | Group>> = {
       logs: {
         summary: "Print the end of the daemon's log",
         load: async () => (await import("./commands/daemon_logs.ts")).daemonLogs,
+      },
+      metrics: {
+        summary: "Print figures of daemon and VMs for Prometheus",
+        load: async () => (await import("./commands/daemon_metrics.ts")).daemonMetrics,
       },
     },
   },

@@ -25,6 +25,7 @@ Commands:
   vm exec           Run a command in a VM
   vm ping           Ask VMs whether they answer
   vm health         Show how a VM's guest is
+  vm stats          Show what running VMs use
   vm ports          List what listens in a VM
   vm logs           Print the end of a VM's console, or follow it
   image pull        Fetch or build an image
@@ -46,6 +47,7 @@ Commands:
   daemon status     Tell whether the daemon runs, and its figures
   daemon stop       End the daemon; VMs go on
   daemon logs       Print the end of the daemon's log
+  daemon metrics    Print figures of daemon and VMs for Prometheus
   config show       Print the configuration in force
   config path       Print where the configuration file is
   doctor            Check what this host has and lacks

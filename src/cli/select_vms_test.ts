@@ -90,6 +90,7 @@ Deno.test("set passes on what was given, and wants something", async () => {
     memoryMib: 4096,
     diskBytes: null,
     labels: { x: "1", ci: null },
+    autoStopMs: "keep",
   }]);
   const nothing = await asked("vm", "set", "a");
   assert.deepEqual([nothing.code, nothing.vms], [2, []]);

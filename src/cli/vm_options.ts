@@ -2,6 +2,7 @@ import { parseImageWord } from "../model/image_name.ts";
 import { checkName } from "../model/names.ts";
 import { vmLimits } from "../model/vm.ts";
 import { labelOption } from "./label_option.ts";
+import { autoStopMs } from "./auto_stop_option.ts";
 import { flag, value, wholeNumber } from "./command.ts";
 import { diskBytes, memoryMib } from "./size_option.ts";
 
@@ -29,6 +30,11 @@ export const vmOptions = {
     wholeNumber("cpus", lowest, highest),
   ),
   memory: value("SIZE", "Memory, such as 512M or 4G", memoryMib),
+  autoStop: value(
+    "TIME",
+    "Stop it when nobody has used it for so long (2h), or never; the default is configured",
+    autoStopMs,
+  ),
   disk: value("SIZE", "Size of the system disk, such as 20G; not below the image's", diskBytes),
 };
 
@@ -44,6 +50,7 @@ export interface VmOptionsGiven {
   readonly cpus: number | undefined;
   readonly memory: number | undefined;
   readonly disk: number | undefined;
+  readonly autoStop: number | null | undefined;
 }
 
 /** The parameters of `vm.create` that {@linkcode vmOptions} decide. */
@@ -56,5 +63,6 @@ export function vmParams(given: VmOptionsGiven) {
     memoryMib: given.memory ?? null,
     diskBytes: given.disk ?? null,
     labels: Object.fromEntries(given.label),
+    autoStopMs: given.autoStop ?? null,
   };
 }

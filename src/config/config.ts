@@ -19,6 +19,10 @@ export interface Config {
   readonly sshKeyPath: string | null;
   /** How long a guest may take until its agent answers, in milliseconds. */
   readonly bootTimeoutMs: number;
+  /** How often running VMs are measured, in milliseconds; `null`: only when somebody asks. */
+  readonly statsPollIntervalMs: number | null;
+  /** After how long without use a VM is stopped, in milliseconds; `null`: never. */
+  readonly autoStopStaleAfterMs: number | null;
   readonly vmDefaults: {
     readonly cpus: number;
     readonly memoryMib: number;
@@ -46,6 +50,8 @@ export function defaultConfig(hostCpus: number): Config {
     qemuBin: null,
     sshKeyPath: null,
     bootTimeoutMs: 90_000,
+    statsPollIntervalMs: 10_000,
+    autoStopStaleAfterMs: null,
     vmDefaults: { cpus: Math.max(1, Math.min(2, hostCpus)), memoryMib: 2048, diskBytes: null },
     catalog: { debianMirror: null, url: null, fingerprints: [], keyring: null },
   };

@@ -1,8 +1,8 @@
-import parseDuration from "parse-duration";
 import { nameProblem } from "../model/names.ts";
 import { BangerError } from "../model/errors.ts";
 import { vmLimits } from "../model/vm.ts";
 import type { Config } from "./config.ts";
+import { autoStopLimitsMs, durationMs } from "./duration.ts";
 import { parseSize } from "./parse_size.ts";
 
 /** A mutable {@linkcode Config} under construction. */
@@ -25,10 +25,22 @@ export const configKeys: Readonly<Record<string, KeyReader>> = {
   qemu_bin: (value, draft) => path(value, (text) => draft.qemuBin = text),
   ssh_key_path: (value, draft) => path(value, (text) => draft.sshKeyPath = text),
   boot_timeout: (value, draft) => {
-    const rule = 'it must be a time from 1s to 1h, such as "90s"';
-    const ms = typeof value === "string" ? parseDuration(value) : null;
-    if (ms === null || ms === undefined || !(ms >= 1000 && ms <= 3_600_000)) return rule;
-    draft.bootTimeoutMs = Math.round(ms);
+    const ms = durationMs(value, 1000, 3_600_000);
+    if (ms === undefined) return 'it must be a time from 1s to 1h, such as "90s"';
+    draft.bootTimeoutMs = ms;
+    return undefined;
+  },
+  stats_poll_interval: (value, draft) => {
+    const ms = value === "off" ? null : durationMs(value, 1000, 3_600_000);
+    if (ms === undefined) return 'it must be "off" or a time from 1s to 1h, such as "10s"';
+    draft.statsPollIntervalMs = ms;
+    return undefined;
+  },
+  auto_stop_stale_after: (value, draft) => {
+    const { lowest, highest } = autoStopLimitsMs;
+    const ms = value === "never" ? null : durationMs(value, lowest, highest);
+    if (ms === undefined) return 'it must be "never" or a time from 1m to 30d, such as "2h"';
+    draft.autoStopStaleAfterMs = ms;
     return undefined;
   },
   "vm_defaults.cpus": (value, draft) => {

@@ -37,6 +37,8 @@ vmm = "qemu"
 qemu_bin = "/opt/qemu"
 ssh_key_path = "/k"
 boot_timeout = "2m"
+stats_poll_interval = "off"
+auto_stop_stale_after = "2h"
 [catalog]
 debian_mirror = "http://mirror.test/debian/"
 url = "https://catalog.test/catalog.json"
@@ -57,6 +59,8 @@ disk = 20480
     qemuBin: "/opt/qemu",
     sshKeyPath: "/k",
     bootTimeoutMs: 120_000,
+    statsPollIntervalMs: null,
+    autoStopStaleAfterMs: 7_200_000,
     vmDefaults: { cpus: 3, memoryMib: 1536, diskBytes: 20 * 1024 ** 3 },
     catalog: {
       debianMirror: "http://mirror.test/debian",
@@ -88,6 +92,8 @@ Deno.test("errors point at line and column", () => {
     ['qemu_bin = "qemu"\n', "1:1"],
     ['boot_timeout = "0s"\n', "1:1"],
     ['boot_timeout = "soon"\n', "1:1"],
+    ['stats_poll_interval = "10"\n', "1:1"],
+    ['auto_stop_stale_after = "1s"\n', "1:1"],
   ];
   for (const [text, place] of cases) {
     assert.ok(refused(text).message.includes(`${file}:${place}`), refused(text).message);

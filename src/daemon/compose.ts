@@ -31,6 +31,9 @@ import { artefactHandlers } from "./handlers/artefact_handlers.ts";
 import { vmHandlers } from "./handlers/vm_handlers.ts";
 import { missingForVms } from "./missing_for_vms.ts";
 import type { ServiceDeps, Services } from "./service_deps.ts";
+import { Reaper } from "../services/vm/reaper.ts";
+import { VmStats } from "../services/vm/stats.ts";
+import { StatsLoop } from "./stats_loop.ts";
 import { vmIdsOnDisk } from "./vm_ids_on_disk.ts";
 import { vmOwner } from "./vm_owner.ts";
 
@@ -129,6 +132,24 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     idsOnDisk: () => vmIdsOnDisk(paths.vmsDir),
   });
 
+  const stats = new VmStats({
+    live,
+    now: deps.nowMs,
+    monotonicMs: deps.monotonicMs,
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  });
+  const statsLoop = config.statsPollIntervalMs === null ? undefined : new StatsLoop({
+    service: vms,
+    stats,
+    reaper: new Reaper({
+      history: (id) => stats.history(id),
+      defaultAfterMs: config.autoStopStaleAfterMs,
+      stop: (id, reason, isUnused) => vms.stopUnused(id, reason, isUnused, silentReporter, signal),
+      log,
+    }),
+    intervalMs: config.statsPollIntervalMs,
+    log,
+  });
   const leases = new Leases((id) => vms.abandon(id, silentReporter), log);
   const reconciled = Promise.withResolvers<void>();
   return Promise.resolve({
@@ -148,6 +169,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
           new ConsoleRing(paths.vm(vm.id).stateDir).readAfter(after, maxBytes),
         monotonicMs: deps.monotonicMs,
         newSessionId: () => randomHex(16),
+        stats,
         sshKey: async (stop) => (await sshKey(stop)).privateKeyPath,
       }),
       ...artefactHandlers(images, operations),
@@ -171,9 +193,11 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
         ]);
       } finally {
         reconciled.resolve();
+        statsLoop?.start();
       }
     },
     close: () => {
+      statsLoop?.stop();
       vms.release();
       return Promise.resolve();
     },

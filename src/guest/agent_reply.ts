@@ -45,6 +45,13 @@ const result = v.variant("method", [
   v.object({
     method: v.literal("stats"),
     stats: v.object({
+      // An agent of an earlier banger does not tell these.
+      cpu: v.optional(v.nullable(v.object({ totalS: amount, busyS: amount })), null),
+      network: v.optional(
+        v.nullable(v.object({ receivedBytes: amount, sentBytes: amount })),
+        null,
+      ),
+      sshSessions: v.optional(v.nullable(amount), null),
       load1: amount,
       memoryTotalBytes: count,
       memoryAvailableBytes: count,

@@ -54,6 +54,8 @@ export interface VmRecord {
   readonly kernelDigest: string;
   /** The user's own marks; `labels.ts` says what they may be. */
   readonly labels: Labels;
+  /** After how long without use it is stopped, in milliseconds; 0: never, `null`: as configured. */
+  readonly autoStopMs: number | null;
 }
 
 /** Facts of one start of a VM. */

@@ -110,4 +110,9 @@ export const migrations: readonly Migration[] = [
       UPDATE vms SET image_defaults = 0 WHERE workspace IS NOT NULL;
     `,
   },
+  {
+    version: 6,
+    summary: "when VMs stop by themselves",
+    sql: `ALTER TABLE vms ADD COLUMN auto_stop_ms INTEGER;`,
+  },
 ];

@@ -47,6 +47,7 @@ const vm: VmRecord = {
   imageDigest: "sha256:aa",
   kernelDigest: "sha256:bb",
   labels: { team: "web" },
+  autoStopMs: null,
 };
 
 const image: ImageRecord = {

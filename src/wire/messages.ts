@@ -192,11 +192,17 @@ export interface ListeningPort {
   readonly process: string | null;
 }
 
-/** Load, memory and disk of the guest. */
+/** Load, memory, disk, processor and network of the guest. `null`: it does not tell. */
 export interface GuestStats {
   readonly load1: number;
   readonly memoryTotalBytes: number;
   readonly memoryAvailableBytes: number;
   readonly diskTotalBytes: number;
   readonly diskFreeBytes: number;
+  /** Time of all processors since the guest's kernel started, in seconds: all of it, and what was not idle. */
+  readonly cpu: { readonly totalS: number; readonly busyS: number } | null;
+  /** Bytes over all interfaces but the loopback since then. */
+  readonly network: { readonly receivedBytes: number; readonly sentBytes: number } | null;
+  /** Connections to the kit's ssh server that are open. */
+  readonly sshSessions: number | null;
 }

@@ -38,6 +38,7 @@ function vmRecord(n: number): VmRecord {
     imageDefaults: true,
     imageDigest: `sha256:${"0".repeat(64)}`,
     labels: {},
+    autoStopMs: null,
     kernelDigest: `sha256:${"0".repeat(64)}`,
   };
 }

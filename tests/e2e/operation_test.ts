@@ -27,6 +27,18 @@ vmTest(
       );
     }, 60_000);
 
+    const work = "i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done";
+    const busy = banger.run(["vm", "exec", "alone", "--", "sh", "-c", work], { timeoutMs: 60_000 });
+    const { stats } = JSON.parse(await banger.ok(["vm", "stats", "alone", "--json"]));
+    assert.deepEqual(stats.map((it: { name: string }) => it.name), ["alone"]);
+    assert.ok(stats[0].cpuPercent > 0 && stats[0].memoryUsedBytes > 2 ** 20, JSON.stringify(stats));
+    assert.equal((await busy).code, 0);
+    assert.match(await banger.ok(["vm", "stats"]), /^NAME +CPU .*\nalone +\d+\.\d % /);
+    assert.match(
+      await banger.ok(["daemon", "metrics"]),
+      /^banger_vm_cpu_busy_seconds_total\{vm="alone",id="[0-9a-f]{16}"\} \d/m,
+    );
+
     // What is printed while somebody follows reaches him, and the end of the VM ends him.
     const followed = banger.run(["vm", "logs", "--follow", "alone"], { timeoutMs: 120_000 });
     await banger.ok(["vm", "exec", "alone", "--", "sh", "-c", "echo heard >/dev/console; sleep 1"]);

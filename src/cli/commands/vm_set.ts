@@ -30,12 +30,17 @@ export const vmSet = defineCommand({
     disk: value("SIZE", "A larger system disk, such as 20G", vmOptions.disk.parse),
     label: labelOption,
     noLabel,
+    autoStop: value(
+      "TIME",
+      "Stop it when nobody has used it for so long (2h), never, or default",
+      vmOptions.autoStop.parse,
+    ),
   },
   args: { vm: vmArgument },
   examples: [["banger vm set web --memory 4G --label team=a", "after banger vm stop web"]],
   run: async (context, { options, args }) => {
     const ref = vmReference(args.vm);
-    const { name, cpus, memory, disk, label, noLabel } = options;
+    const { name, cpus, memory, disk, label, noLabel, autoStop } = options;
     const labels = Object.fromEntries<string | null>([
       ...noLabel.map((key) => [key, null] as const),
       ...label,
@@ -46,11 +51,10 @@ export const vmSet = defineCommand({
       memoryMib: memory ?? null,
       diskBytes: disk ?? null,
       labels,
+      autoStopMs: autoStop === undefined ? "keep" as const : autoStop,
     };
-    if (
-      Object.values(params).every((it) => it === null || it === labels) &&
-      label.length + noLabel.length === 0
-    ) {
+    const values = [name, cpus, memory, disk, autoStop];
+    if (values.every((it) => it === undefined) && label.length + noLabel.length === 0) {
       throw new BangerError("invalid", `Cannot change VM "${ref}": nothing to change was given`, {
         hint: "banger vm set --help",
       });

@@ -39,6 +39,10 @@ function vmText(vm: VmView): string {
     const text = labels.map(([key, value]) => value === "" ? key : `${key}=${value}`).join(", ");
     pairs.push(["Labels", text]);
   }
+  if (vm.autoStopMs !== null) {
+    const after = `after ${durationText(vm.autoStopMs)} without use`;
+    pairs.push(["Auto-stop", vm.autoStopMs === 0 ? "never" : after]);
+  }
   if (vm.ephemeral) pairs.push(["Ephemeral", "deleted when its banger vm run ends"]);
   if (vm.workspace !== null) pairs.push(["Workspace", `/root/${vm.workspace}`]);
   if (vm.startedAtMs !== null) pairs.push(["Started", momentText(vm.startedAtMs)]);

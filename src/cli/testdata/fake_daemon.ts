@@ -28,6 +28,7 @@ export function vmViewOf(given: Partial<VmView> = {}): VmView {
     memoryMib: 2048,
     diskBytes: 8 * 1024 ** 3,
     labels: {},
+    autoStopMs: null,
     diskUsedBytes: 200 * 1024 ** 2,
     ephemeral: false,
     workspace: null,

@@ -13,6 +13,8 @@ import { serveExec } from "../../services/vm/exec.ts";
 import type { Leases } from "../../services/vm/leases.ts";
 import type { LiveVm } from "../../services/vm/live.ts";
 import { defaultStopTimeoutMs } from "../../services/vm/stop.ts";
+import type { VmStats } from "../../services/vm/stats.ts";
+import { statsViewOf } from "../../services/vm/stats_view.ts";
 import type { VmListing } from "../../services/vm/listing.ts";
 import { diskUsed, viewOf } from "../../services/vm/view.ts";
 import type { VmService } from "../../services/vm/vm_service.ts";
@@ -32,6 +34,7 @@ export interface VmHandlerDeps {
     maxBytes: number,
   ) => Promise<{ readonly bytes: Uint8Array; readonly position: string | null }>;
   readonly monotonicMs: () => number;
+  readonly stats: VmStats;
   /** What the VM's image says about programs. */
   readonly runOf: (vm: VmRecord) => ImageRun | null;
   /** 32 random hexadecimal digits. */
@@ -145,6 +148,23 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
       const begun = deps.monotonicMs();
       const health = await live.session.health({ signal });
       return { health: { ...health, answeredAfterMs: deps.monotonicMs() - begun } };
+    },
+    "vm.stats": async ({ vms: refs }) => {
+      await deps.reconciled;
+      const statsOf = async (vm: VmRecord) =>
+        statsViewOf(vm, await deps.stats.measure(vm), diskUsed(service.paths(vm.id).overlay));
+      if (refs !== null) {
+        return { stats: await Promise.all(refs.map((ref) => statsOf(service.find(ref)))) };
+      }
+      const running = service.list().filter(({ id }) => service.liveOf(id) !== undefined);
+      const settled = await Promise.allSettled(running.map(statsOf));
+      return { stats: settled.flatMap((it) => it.status === "fulfilled" ? [it.value] : []) };
+    },
+    "vm.stats_history": async ({ vm: ref }) => {
+      await deps.reconciled;
+      const vm = service.find(ref);
+      const onHost = diskUsed(service.paths(vm.id).overlay);
+      return { stats: deps.stats.history(vm.id).map((it) => statsViewOf(vm, it, onHost)) };
     },
     "vm.ports": async ({ vm: ref }, { signal }) => {
       await deps.reconciled;

@@ -18,6 +18,7 @@ export interface CreateRequest {
   readonly memoryMib: number | null;
   readonly diskBytes: number | null;
   readonly labels: Labels;
+  readonly autoStopMs: number | null;
   readonly workspace: string | null;
   readonly ephemeral: boolean;
   readonly start: boolean;
@@ -123,6 +124,7 @@ function insertRow(
     imageDigest: bootSet.image.digest,
     kernelDigest: bootSet.kernel.digest,
     labels: request.labels,
+    autoStopMs: request.autoStopMs,
   };
   deps.store.insert(vm);
   return vm;

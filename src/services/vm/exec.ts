@@ -13,7 +13,7 @@ import { relayExec } from "./relay_exec.ts";
  */
 export async function serveExec(
   client: ByteLink,
-  live: Pick<LiveVm, "session" | "lanes">,
+  live: Pick<LiveVm, "session" | "lanes" | "execs">,
   exec: ExecRequest,
 ): Promise<void> {
   let used = false;
@@ -26,7 +26,11 @@ export async function serveExec(
         return;
       }
       used = true;
-      join(accepted, live, exec).finally(finished.resolve);
+      live.execs += 1;
+      join(accepted, live, exec).finally(() => {
+        live.execs -= 1;
+        finished.resolve();
+      });
     },
   });
   // The client closes when it has read the reply; until then the link stays open for it.

@@ -89,7 +89,14 @@ function textOf(model: Model): string {
 }
 
 async function run({ service }: ServiceFixture, given: Verb): Promise<void> {
-  const change = { name: null, cpus: null, memoryMib: null, diskBytes: null, labels: {} };
+  const change = {
+    name: null,
+    cpus: null,
+    memoryMib: null,
+    diskBytes: null,
+    labels: {},
+    autoStopMs: "keep" as const,
+  };
   switch (given.verb) {
     case "create": {
       const request = createRequest(given.vm, { start: given.start });

@@ -239,6 +239,7 @@ function vmRecord(name: string, state: VmState): VmRecord {
     imageDefaults: true,
     imageDigest: "sha256:0",
     labels: {},
+    autoStopMs: null,
     kernelDigest: "sha256:0",
   };
 }

@@ -9,6 +9,8 @@ export interface LiveVm {
   /** Over the machine's own link; replaced when it breaks and is reopened. */
   session: AgentSession;
   readonly lanes: Lanes;
+  /** Commands that run in it for clients now. */
+  execs: number;
 }
 
 /** What an earlier daemon left running and this one took over. */
@@ -32,6 +34,11 @@ export class LiveTable {
     if (live === undefined) return;
     this.#entries.delete(id);
     live.session.close();
+  }
+
+  /** The VMs that run now. */
+  get ids(): readonly VmId[] {
+    return [...this.#entries.keys()];
   }
 
   get size(): number {

@@ -74,7 +74,7 @@ async function reconcileVm(
   await deps.locks.vm(vm.id, signal, async () => {
     const adopted = vm.state === "running" ? await tryAdopt(deps, vm, signal) : null;
     if (adopted !== null) {
-      deps.live.set(vm.id, { ...adopted, lanes: deps.lanesOf(adopted.machine) });
+      deps.live.set(vm.id, { ...adopted, lanes: deps.lanesOf(adopted.machine), execs: 0 });
       watchMachine(deps, vm.id, adopted.machine);
       return;
     }

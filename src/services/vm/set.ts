@@ -14,6 +14,8 @@ export interface SetRequest {
   readonly diskBytes: number | null;
   /** A value sets a label, `null` removes it. */
   readonly labels: Readonly<Record<string, string | null>>;
+  /** As in `VmRecord`; `"keep"` leaves it. */
+  readonly autoStopMs: number | null | "keep";
 }
 
 /** In these states no VMM has the VM's disk open. */
@@ -41,7 +43,8 @@ export async function setVm(
       // First the disk: one that is larger than its row says does no harm.
       await deps.disks.grow(deps.paths(id), config.diskBytes, signal);
     }
-    return deps.store.update(id, { config, labels });
+    const autoStopMs = request.autoStopMs === "keep" ? vm.autoStopMs : request.autoStopMs;
+    return deps.store.update(id, { config, labels, autoStopMs });
   });
 }
 

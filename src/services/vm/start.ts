@@ -73,7 +73,7 @@ export async function bringUp(deps: VmServiceDeps, context: StepContext): Promis
     if (machine === null || session === null || accelerator === null) {
       throw new Error("the start steps made no machine or no session");
     }
-    deps.live.set(vm.id, { machine, session, lanes: deps.lanesOf(machine) });
+    deps.live.set(vm.id, { machine, session, lanes: deps.lanesOf(machine), execs: 0 });
     const running = deps.store.update(vm.id, {
       state: "running",
       failure: null,

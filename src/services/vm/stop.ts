@@ -32,6 +32,27 @@ export async function stopVm(
   return await deps.locks.vm(id, signal, () => stopHeld(deps, id, request, reporter, signal));
 }
 
+/**
+ * Stops a VM that nobody uses. Takes vmLock[id], and asks again under it: somebody may have begun to use it.
+ *
+ * @throws BangerError `not_found`
+ */
+export async function stopUnusedVm(
+  deps: VmServiceDeps,
+  id: VmId,
+  { reason, isUnused }: { readonly reason: string; readonly isUnused: () => boolean },
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<void> {
+  await deps.locks.vm(id, signal, async () => {
+    const live = deps.live.get(id);
+    if (live === undefined || live.execs > 0 || !isUnused()) return;
+    const request = { timeoutMs: defaultStopTimeoutMs, force: false };
+    await stopHeld(deps, id, request, reporter, signal);
+    deps.store.update(id, { failure: reason });
+  });
+}
+
 /** {@linkcode stopVm} for a caller that holds vmLock[id]. */
 export async function stopHeld(
   deps: VmServiceDeps,

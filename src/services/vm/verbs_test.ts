@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { isBangerError } from "../../model/errors.ts";
 import { createRequest, never, ServiceFixture, silent } from "./testdata/service_fixture.ts";
 
-const change = { name: null, cpus: null, memoryMib: null, diskBytes: null, labels: {} };
+const change = {
+  name: null,
+  cpus: null,
+  memoryMib: null,
+  diskBytes: null,
+  labels: {},
+  autoStopMs: "keep" as const,
+};
 const gently = { timeoutMs: 1_000, force: false };
 const gib = 1024 ** 3;
 

@@ -15,6 +15,7 @@ export function viewOf(vm: VmRecord, diskUsedBytes: number): VmView {
     memoryMib: vm.config.memoryMib,
     diskBytes: vm.config.diskBytes,
     labels: vm.labels,
+    autoStopMs: vm.autoStopMs,
     diskUsedBytes,
     ephemeral: vm.ephemeral,
     workspace: vm.workspace,

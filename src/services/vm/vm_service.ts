@@ -15,7 +15,7 @@ import { restartVm } from "./restart.ts";
 import { type SetRequest, setVm } from "./set.ts";
 import { startVm } from "./start.ts";
 import { checkSteps } from "./steps.ts";
-import { type StopRequest, stopVm } from "./stop.ts";
+import { type StopRequest, stopUnusedVm, stopVm } from "./stop.ts";
 
 /** What a user may leave out when creating a VM. */
 export interface VmDefaults extends Omit<VmConfig, "name" | "kernel" | "diskBytes"> {
@@ -102,6 +102,17 @@ export class VmService {
   /** Changes a VM's name, size or labels. */
   set(ref: string, request: SetRequest, signal: AbortSignal): Promise<VmRecord> {
     return setVm(this.#deps, this.find(ref).id, request, signal);
+  }
+
+  /** Stops a VM that nobody uses, if that still holds when nobody else works on it; `reason` is kept with it. */
+  stopUnused(
+    id: VmId,
+    reason: string,
+    isUnused: () => boolean,
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    return stopUnusedVm(this.#deps, id, { reason, isUnused }, reporter, signal);
   }
 
   /** Deletes a VM and all it owns. */

@@ -27,8 +27,8 @@ export const never: AbortSignal = new AbortController().signal;
 export function createRequest(name: string, given: Partial<CreateRequest> = {}): CreateRequest {
   return {
     ...{ name, image: null, kernel: null, cpus: null, memoryMib: null, diskBytes: null },
-    ...{ labels: {}, workspace: null, ephemeral: false, start: false, gitIdentity: null },
-    imageDefaults: true,
+    ...{ labels: {}, autoStopMs: null, workspace: null, ephemeral: false, start: false },
+    ...{ gitIdentity: null, imageDefaults: true },
     ...given,
   };
 }
