@@ -304,7 +304,10 @@ Deno.test(
   inTempDir((at) => {
     Store.open(at).close();
     const db = new DatabaseSync(at.storeFile);
-    db.exec("ALTER TABLE vms DROP COLUMN image_defaults; PRAGMA user_version = 4");
+    for (const column of ["auto_stop_ms", "image_defaults"]) {
+      db.exec(`ALTER TABLE vms DROP COLUMN ${column}`);
+    }
+    db.exec("PRAGMA user_version = 4");
     const row = db.prepare(
       `INSERT INTO vms VALUES (:id, :id, 'i', 'sha256:aa', 'k', 'sha256:bb', 1, 512,
       1, 'stopped', NULL, 0, :workspace, 1, NULL, NULL, '{}')`,
