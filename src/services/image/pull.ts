@@ -16,6 +16,7 @@ import {
   type Wanted,
 } from "./choose_source.ts";
 import type { ImageServiceParts } from "./image_service.ts";
+import { refuseOtherSource } from "./other_sources.ts";
 import { publishKernel } from "./place_artefact.ts";
 import { pullImageBundle, pullKernelBundle, revisionFile } from "./pull_bundles.ts";
 import { downloadsLimitBytes, pruneDownloads } from "./prune_downloads.ts";
@@ -42,6 +43,7 @@ export async function pullImage(
   reporter: StageReporter,
   signal: AbortSignal,
 ): Promise<ImageRecord> {
+  refuseOtherSource(parts.images.find(name));
   const wanted = wantedImage(name);
   return await parts.imagePulls.share(
     name,

@@ -106,6 +106,34 @@ Deno.test("a name that is taken, a kernel that is none and a file of banger's ar
   });
 });
 
+Deno.test("an image whose source was named is not pulled by its name, but told how", async () => {
+  await fixture(async ({ service, deps, register }) => {
+    await register();
+    const pull = () => service.pullImage("mine", { refresh: true }, recordingReporter(), never);
+    const anew = /^banger image register mine --rootfs \/.*disk\.ext4$/;
+    await assert.rejects(pull(), refused("conflict", /of that name came from file:/, anew));
+    const again = [
+      ["registry:h/app:1", /^banger image pull --refresh --name mine h\/app:1$/],
+      ["oci:/dir:1", /^banger image pull --refresh --name mine oci:\/dir:1$/],
+      ["docker-archive:/x.tar", /--name mine docker-archive:\/x\.tar$/],
+    ] as const;
+    for (const [source, hint] of again) {
+      // Also one whose files were removed by hand, without a refresh.
+      deps.images.publish({
+        ...deps.images.find("mine")!,
+        source,
+        managed: true,
+        rootfsPath: "/gone",
+      });
+      await assert.rejects(pull(), refused("conflict", /of that name came from/, hint));
+      await assert.rejects(
+        service.ensure("mine", null, recordingReporter(), never),
+        refused("conflict", /of that name came from/, hint),
+      );
+    }
+  });
+});
+
 Deno.test("a file that is changed or gone is found out before anything starts", async () => {
   await fixture(async ({ service, deps, vms, disk, register, useIt }) => {
     const first = await register();
