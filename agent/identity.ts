@@ -7,8 +7,6 @@ import {
 } from "../src/wire/messages.ts";
 import type { AgentContext } from "./context.ts";
 import { Failure } from "./failure.ts";
-import { growRoot } from "./grow_root.ts";
-import { say } from "./say.ts";
 import { makeDirectory, readText, removeTree, tell, writeText } from "./files.ts";
 import { sleep } from "./sleep.ts";
 
@@ -36,9 +34,6 @@ export async function applyIdentity(
   if (!tell(`${context.root}${stewardFifo}`, `${clock}\n`) && isClockOff) {
     await runKitTool(context, "bin/busybox", ["date", "-s", clock]);
   }
-  // Before the answer: whoever asked for a larger disk has it from the first command on.
-  const failure = identity.growRoot && context.root === "" ? growRoot() : undefined;
-  if (failure !== undefined) say(`cannot grow the root file system: ${failure}`);
   const first = !context.isIdentified;
   context.isIdentified = true;
   if (first) context.onIdentity();

@@ -6,7 +6,6 @@
  */
 import { guestContext } from "./context.ts";
 import { handOver } from "./hand_over.ts";
-import { say } from "./say.ts";
 import { serveSerial } from "./serial.ts";
 import { agentVersion } from "./version.ts";
 
@@ -14,23 +13,23 @@ const usage = "usage: banger-agent serve --stdio | version\n";
 
 function main(args: readonly string[]): void {
   if (args[0] === "version") {
-    print(Deno.stdout, `banger-agent ${agentVersion}\n`);
+    say(Deno.stdout, `banger-agent ${agentVersion}\n`);
     return;
   }
   if (args[0] !== "serve" || args[1] !== "--stdio") {
-    print(Deno.stderr, usage);
+    say(Deno.stderr, usage);
     Deno.exit(2);
   }
   const context = guestContext();
   context.onIdentity = () => void handOver(context);
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    say(String(event.reason));
+    say(Deno.stderr, `banger-agent: ${event.reason}\n`);
   });
   void serveSerial(context);
 }
 
-function print(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+function say(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
   to.writeSync(new TextEncoder().encode(text));
 }
 

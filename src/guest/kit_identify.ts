@@ -30,6 +30,17 @@ network() {
       ip route replace default via "$gateway" dev "$device"
   done
 }
+grow() {
+  disk=
+  while read -r device directory type rest; do
+    [ "$directory" = / ] && [ "$type" = ext4 ] && disk=$device
+  done </proc/mounts
+  [ -z "$disk" ] || ${kitPath}/sbin/resize2fs "$disk" </dev/null >/dev/null
+  : >"$s/grown"
+}
+# The agent takes longer to start than most disks to grow.
+growing=
+[ -n "$r" ] || [ ! -e "$s/grow-root" ] || { grow 2>/dev/null & growing=1; }
 [ -n "$r" ] || network 2>/dev/null
 # Written in one piece, as a file below /proc/sys takes it.
 echo "$name" >"$r/proc/sys/kernel/hostname"
@@ -87,6 +98,13 @@ look
 
 # One that the initrd has made where the image has none.
 [ ! -d "$r/tmp" ] || [ -k "$r/tmp" ] || chmod 1777 "$r/tmp"
+
+# Whoever asked for a larger disk has it from the first command on, unless that takes seconds.
+turns=0
+while [ -n "$growing" ] && [ ! -e "$s/grown" ] && [ $turns -lt 60 ]; do
+  usleep 50000
+  turns=$((turns + 1))
+done
 
 echo "$stamp" >"$s/applied" && mv -f "$s/applied" "$r${identityStampFile}"
 [ -z "$r" ] || exit 0

@@ -25,16 +25,19 @@ export const kitPrograms: readonly {
   { package: "busybox-static", from: ["bin/busybox", "usr/bin/busybox"], to: "bin/busybox" },
   { package: "util-linux", from: ["usr/bin/setpriv"], to: "bin/setpriv" },
   { package: "openssh-server", from: ["usr/sbin/sshd"], to: "sbin/sshd" },
+  { package: "e2fsprogs", from: ["sbin/resize2fs", "usr/sbin/resize2fs"], to: "sbin/resize2fs" },
 ];
 
 /** Packages (Debian 12) that hold the libraries of the programs and of Deno. */
 export const kitLibraryPackages: readonly string[] = [
   "libaudit1",
+  "libblkid1",
   "libc6",
   "libcap-ng0",
   "libcap2",
   "libcom-err2",
   "libcrypt1",
+  "libext2fs2",
   "libgcc-s1",
   "libgcrypt20",
   "libgpg-error0",
@@ -52,6 +55,7 @@ export const kitLibraryPackages: readonly string[] = [
   "libssl3",
   "libsystemd0",
   "libtirpc3",
+  "libuuid1",
   "libwrap0",
   "libzstd1",
   "zlib1g",

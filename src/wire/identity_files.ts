@@ -32,6 +32,7 @@ export function identityFiles(identity: Identity): readonly IdentityFile[] {
     add("systemd-network", `[Match]\nMACAddress=${mac}\n[Link]\nUnmanaged=yes\n`);
     add("network-manager", `[keyfile]\nunmanaged-devices=mac:${mac}\n`);
   }
+  if (identity.growRoot) add("grow-root", "");
   add("stamp", `${identity.stamp}\n`);
   return files;
 }

@@ -62,7 +62,7 @@ Deno.test("the kit holds what it needs and looks for nothing outside /.banger", 
     for (const path of ["bin/deno", "bin/busybox", "bin/setpriv", "bin/agent.js", "sbin/sshd"]) {
       assert.ok(files.has(path), path);
     }
-    for (const path of ["sbin/kit-init", "sbin/session", "etc/sshd_config"]) {
+    for (const path of ["sbin/kit-init", "sbin/session", "sbin/resize2fs", "etc/sshd_config"]) {
       assert.ok(files.has(path), path);
     }
     for (const [path, bytes] of files) {
