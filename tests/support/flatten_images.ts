@@ -10,6 +10,7 @@ import {
   paxRecord,
   tarOf,
 } from "./layer_fixture.ts";
+import { packageTars } from "./guest_images.ts";
 import type { StoredForm } from "./oci_layout.ts";
 
 /** An image that is flattened and compared with what umoci unpacks. */
@@ -56,27 +57,6 @@ const images = (name: string, ...layers: FixtureEntry[][]): FlattenImage => ({
   layers: () => layers.map(tarOf),
   isOnDisk: layers.flat().some(({ xattrs }) => xattrs !== undefined),
 });
-
-/** The content of a package as a tar, as dpkg-deb prints it. */
-async function packageTars(names: readonly string[]): Promise<Uint8Array[]> {
-  const work = await Deno.makeTempDir({ prefix: "banger-packages-" });
-  try {
-    await Deno.chmod(work, 0o777);
-    await run("apt-get", ["-q", "download", ...names], { cwd: work, timeoutMs: 60_000 });
-    const tars: Uint8Array[] = [];
-    const files = (await Array.fromAsync(Deno.readDir(work), ({ name }) => name)).sort();
-    for (const file of files) {
-      const tar = await run("dpkg-deb", ["--fsys-tarfile", `${work}/${file}`], {
-        timeoutMs: 60_000,
-        maxStdoutBytes: 512 * 1024 ** 2,
-      });
-      tars.push(tar.stdout);
-    }
-    return tars;
-  } finally {
-    await Deno.remove(work, { recursive: true });
-  }
-}
 
 /** A small Debian that is unpacked but not configured. */
 async function debianTar(): Promise<Uint8Array> {
