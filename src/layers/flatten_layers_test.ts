@@ -124,7 +124,7 @@ Deno.test("a layer that grows beyond the limits is refused while it does", async
   });
 });
 
-Deno.test("an endless bomb ends at the ratio, with little memory", async () => {
+Deno.test("an endless bomb ends at the ratio, long before it was read", async () => {
   const zeros = new Uint8Array(16 * 1024 ** 2);
   const start = entryBytes({ name: "zeros", size: 10 * 1024 ** 3 });
   let given = 0;
@@ -133,12 +133,11 @@ Deno.test("an endless bomb ends at the ratio, with little memory", async () => {
     const member = gzipSync(zeros);
     for (; given < 640; given++) yield member;
   }
-  const before = Deno.memoryUsage().rss;
   await refused([{ label: "layer", open: members }], "IMAGE_LIMIT", /more than 200 times/, {
     limits: { ratioFromBytes: 256 * 1024 ** 2 },
   });
+  // What it takes of memory is measured of the process that unpacks: tests/e2e/hostile_image_test.ts.
   assert.ok(given < 40, `${given}`);
-  assert.ok(Deno.memoryUsage().rss - before < 200 * 1024 ** 2);
 });
 
 Deno.test("what does not fit is told, and nothing is left", async () => {

@@ -1,12 +1,14 @@
 /** Random verbs of several clients at once: every answer is one that some order of them explains. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { isBangerError } from "../../model/errors.ts";
+import { BangerError, isBangerError } from "../../model/errors.ts";
+import type { VmId } from "../../model/ids.ts";
 import { createRequest, never, ServiceFixture, silent } from "./testdata/service_fixture.ts";
 
 const names = ["a", "b"] as const;
 type Name = typeof names[number];
 
+/** What a client asks for. A VM is found by its name at that moment, and is the one meant from then on. */
 type Verb =
   | { readonly verb: "create"; readonly vm: Name; readonly start: boolean }
   | { readonly verb: "start" | "stop" | "kill" | "restart"; readonly vm: Name }
@@ -19,48 +21,53 @@ type Answer = string;
 
 /** A VM as the model has it: what can be told from outside when nothing is under way. */
 interface ModelVm {
+  readonly name: Name;
   readonly state: "created" | "running" | "stopped";
   readonly cpus: number;
 }
-type Model = ReadonlyMap<Name, ModelVm>;
+type Model = ReadonlyMap<VmId, ModelVm>;
 
-/** The whole behaviour, as a pure function. */
-function step(model: Model, given: Verb): readonly [Model, Answer] {
-  const vm = model.get(given.vm);
-  const set = (name: Name, to: ModelVm): readonly [Model, Answer] => [
-    new Map(model).set(name, to),
+/** The whole behaviour, as a pure function. `id` is of the VM that was found, or made; `null`: none was. */
+function step(model: Model, given: Verb, id: VmId | null): readonly [Model, Answer] {
+  const isTaken = (name: Name) => [...model.values()].some((other) => other.name === name);
+  if (given.verb === "create") {
+    if (isTaken(given.vm)) return [model, "conflict"];
+    const state = given.start ? "running" : "created";
+    return id === null
+      ? [model, "not made"]
+      : [new Map(model).set(id, { name: given.vm, state, cpus: 2 }), "ok"];
+  }
+  if (id === null) return [model, isTaken(given.vm) ? "found" : "not_found"];
+  const vm = model.get(id);
+  if (vm === undefined) return [model, "not_found"];
+  const set = (to: Partial<ModelVm>): readonly [Model, Answer] => [
+    new Map(model).set(id, { ...vm, ...to }),
     "ok",
   ];
-  const without = (name: Name) => new Map([...model].filter(([key]) => key !== name));
-  if (given.verb === "create") {
-    if (vm !== undefined) return [model, "conflict"];
-    return set(given.vm, { state: given.start ? "running" : "created", cpus: 2 });
-  }
-  if (vm === undefined) return [model, "not_found"];
   switch (given.verb) {
     case "start":
     case "restart":
-      return set(given.vm, { ...vm, state: "running" });
+      return set({ state: "running" });
     case "stop":
     case "kill":
-      return vm.state === "running" ? set(given.vm, { ...vm, state: "stopped" }) : [model, "ok"];
+      return vm.state === "running" ? set({ state: "stopped" }) : [model, "ok"];
     case "delete":
       return vm.state === "running" && !given.force
         ? [model, "conflict"]
-        : [without(given.vm), "ok"];
+        : [new Map([...model].filter(([key]) => key !== id)), "ok"];
     case "cpus":
       if (vm.state === "running" && vm.cpus !== given.cpus) return [model, "precondition"];
-      return set(given.vm, { ...vm, cpus: given.cpus });
+      return set({ cpus: given.cpus });
     case "rename":
-      if (given.to === given.vm) return [model, "ok"];
-      if (model.has(given.to)) return [model, "conflict"];
-      return [new Map(without(given.vm)).set(given.to, vm), "ok"];
+      if (given.to === vm.name) return [model, "ok"];
+      return isTaken(given.to) ? [model, "conflict"] : set({ name: given.to });
   }
 }
 
 /** One verb as it happened: it took effect somewhere between `begun` and `ended`. */
 interface Event {
   readonly verb: Verb;
+  readonly id: VmId | null;
   readonly answer: Answer;
   readonly begun: number;
   readonly ended: number;
@@ -77,7 +84,7 @@ function isExplained(events: readonly Event[], end: string): boolean {
     const firstEnd = Math.min(...left.map(({ ended }) => ended));
     return left.some((event) => {
       if (event.begun > firstEnd) return false;
-      const [next, answer] = step(model, event.verb);
+      const [next, answer] = step(model, event.verb, event.id);
       return answer === event.answer && search(next, left.filter((other) => other !== event));
     });
   };
@@ -85,41 +92,47 @@ function isExplained(events: readonly Event[], end: string): boolean {
 }
 
 function textOf(model: Model): string {
-  return [...model].map(([name, { state, cpus }]) => `${name}:${state}:${cpus}`).sort().join(" ");
+  return [...model.values()].map(({ name, state, cpus }) => `${name}:${state}:${cpus}`).sort()
+    .join(" ");
 }
 
-async function run({ service }: ServiceFixture, given: Verb): Promise<void> {
+/** Does it; answers the id of the VM that a creation made. */
+async function run(
+  { service }: ServiceFixture,
+  given: Verb,
+  id: VmId | null,
+): Promise<VmId | null> {
   const change = {
-    name: null,
-    cpus: null,
-    memoryMib: null,
-    diskBytes: null,
-    labels: {},
+    ...{ name: null, cpus: null, memoryMib: null, diskBytes: null, labels: {} },
     autoStopMs: "keep" as const,
   };
-  switch (given.verb) {
-    case "create": {
-      const request = createRequest(given.vm, { start: given.start });
-      return void await service.create(request, silent, never);
-    }
-    case "start":
-      return void await service.start(given.vm, silent, never);
-    case "stop":
-    case "kill": {
-      const request = { timeoutMs: 1_000, force: given.verb === "kill" };
-      return void await service.stop(given.vm, request, silent, never);
-    }
-    case "restart": {
-      const request = { timeoutMs: 1_000, force: false };
-      return void await service.restart(given.vm, request, silent, never);
-    }
-    case "delete":
-      return await service.delete(given.vm, given.force, silent, never);
-    case "cpus":
-      return void await service.set(given.vm, { ...change, cpus: given.cpus }, never);
-    case "rename":
-      return void await service.set(given.vm, { ...change, name: given.to }, never);
+  if (given.verb === "create") {
+    const request = createRequest(given.vm, { start: given.start });
+    return (await service.create(request, silent, never)).id;
   }
+  if (id === null) throw new BangerError("not_found", "there is none");
+  switch (given.verb) {
+    case "start":
+      await service.start(id, silent, never);
+      break;
+    case "stop":
+    case "kill":
+      await service.stop(id, { timeoutMs: 1_000, force: given.verb === "kill" }, silent, never);
+      break;
+    case "restart":
+      await service.restart(id, { timeoutMs: 1_000, force: false }, silent, never);
+      break;
+    case "delete":
+      await service.delete(id, given.force, silent, never);
+      break;
+    case "cpus":
+      await service.set(id, { ...change, cpus: given.cpus }, never);
+      break;
+    case "rename":
+      await service.set(id, { ...change, name: given.to }, never);
+      break;
+  }
+  return id;
 }
 
 const name = fc.constantFrom(...names);
@@ -155,13 +168,16 @@ Deno.test("whatever several clients do at once, some order of it explains every 
         for (const verb of verbs) {
           const begun = clock++;
           let answer: Answer = "ok";
+          let id = verb.verb === "create"
+            ? null
+            : fixture.store.vms.findByName(verb.vm)?.id ?? null;
           try {
-            await run(fixture, verb);
+            id = await run(fixture, verb, id);
           } catch (error) {
             if (!isBangerError(error)) throw error;
             answer = error.kind;
           }
-          events.push({ verb, answer, begun, ended: clock++ });
+          events.push({ verb, id, answer, begun, ended: clock++ });
         }
       }));
       const end = fixture.store.vms.list()

@@ -50,7 +50,10 @@ export interface VmServiceDeps extends ReconcileDeps {
   readonly log: { info(text: string): void; warn(text: string): void };
 }
 
-/** Verbs on VMs; each is one file. References are names, ids or unique prefixes of ids. */
+/**
+ * Verbs on VMs; each is one file. References are names, ids or unique prefixes of ids, looked up when the
+ * verb is called: a VM that is renamed while the verb waits for its lock is still the one meant.
+ */
 export class VmService {
   readonly #deps: VmServiceDeps;
 
