@@ -1,5 +1,6 @@
 import { BangerError, isBangerError, reasonOf } from "../model/errors.ts";
 import { fetchWithin, fileNameOf, TransientError } from "./fetch_within.ts";
+import { pause } from "../sync/pause.ts";
 
 /** A transfer and its bounds. */
 export interface TransferOptions {
@@ -176,18 +177,4 @@ function tooLong(options: TransferOptions): BangerError {
 
 function stopped(url: string): BangerError {
   return new BangerError("cancelled", `Stopped the download of "${fileNameOf(url)}"`);
-}
-
-/** Waits; ends early, without an error, when the caller gives up: the next try then says so. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

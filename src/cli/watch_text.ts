@@ -1,7 +1,7 @@
 import { isBangerError } from "../model/errors.ts";
 import type { CliContext } from "./context.ts";
 import { interruptible } from "./interruptible.ts";
-import { pause } from "./pause.ts";
+import { pause } from "../sync/pause.ts";
 
 /** How often it is asked for, in milliseconds. */
 const everyMs = 1_000;
@@ -29,6 +29,7 @@ export async function watchText(
           shown = next;
         }
         await pause(everyMs, signal);
+        signal.throwIfAborted();
       }
     });
   } catch (error) {

@@ -36,6 +36,7 @@ import { VmStats } from "../services/vm/stats.ts";
 import { StatsLoop } from "./stats_loop.ts";
 import { vmIdsOnDisk } from "./vm_ids_on_disk.ts";
 import { vmOwner } from "./vm_owner.ts";
+import { pause } from "../sync/pause.ts";
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -136,7 +137,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     live,
     now: deps.nowMs,
     monotonicMs: deps.monotonicMs,
-    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    pause: (ms) => pause(ms),
   });
   const statsLoop = config.statsPollIntervalMs === null ? undefined : new StatsLoop({
     service: vms,

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { BangerError, isBangerError, reasonOf } from "../model/errors.ts";
+import { pause } from "../sync/pause.ts";
 
 /** What a download must turn out to be. */
 export interface ExpectedContent {
@@ -184,18 +185,4 @@ function contentLength(response: Response): number | null {
 function isFileError(error: unknown): boolean {
   return error instanceof Error && "code" in error && typeof error.code === "string" &&
     ["ENOSPC", "EDQUOT", "EIO", "EROFS", "EFBIG", "EACCES", "ENOENT"].includes(error.code);
-}
-
-/** Waits; ends early, without an error, when the caller gives up: the next try then says so. */
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  if (signal?.aborted === true) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener("abort", done, { once: true });
-  });
 }

@@ -1,5 +1,6 @@
 import { BangerError } from "../model/errors.ts";
 import { TransientError } from "./transient_error.ts";
+import { pause } from "../sync/pause.ts";
 
 /** How often and how long is waited for a server that fails. */
 export interface RetryPolicy {
@@ -60,19 +61,6 @@ export class Retries {
       );
     }
     await pause(Math.max(delayMs, 1), signal);
+    signal.throwIfAborted();
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", stop, { once: true });
-  });
 }

@@ -2,7 +2,7 @@ import { isBangerError } from "../../model/errors.ts";
 import { defineCommand, flag, value, wholeNumber } from "../command.ts";
 import type { CliContext } from "../context.ts";
 import { interruptible } from "../interruptible.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../sync/pause.ts";
 import { printable } from "../render/printable.ts";
 import { vmArgument, vmReference } from "../vm_reference.ts";
 import { withDaemon } from "../with_daemon.ts";
@@ -37,6 +37,7 @@ export const vmLogs = defineCommand({
           let { position, more } = first;
           while (more) {
             await pause(everyMs, signal);
+            signal.throwIfAborted();
             const params = { vm, maxBytes: 4 * 1024 ** 2, after: position };
             const next = await client.call("vm.logs", params, signal);
             await out.write(next.console);

@@ -1,5 +1,6 @@
 import type { GuestLink } from "../contract.ts";
 import type { ConsoleRing } from "./console_ring.ts";
+import { pause } from "../../sync/pause.ts";
 
 /** How fast a guest may print for long, in bytes a second; a real serial line carries 11,520. */
 const sustainedBytesPerS = 512 * 1024;
@@ -41,15 +42,4 @@ export async function recordConsole(
     link.close();
     ring.close();
   }
-}
-
-async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, delayMs);
-  const onAbort = () => resolve();
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) resolve();
-  await promise;
-  clearTimeout(timer);
-  signal.removeEventListener("abort", onAbort);
 }

@@ -63,7 +63,7 @@ export class ConsoleRing {
       // A segment that was put away meanwhile has been read under the wrong name.
       if ((await identityOf(this.#current))?.name !== current?.name) continue;
       return {
-        bytes: joined(parts),
+        bytes: new Uint8Array(await new Blob(parts).arrayBuffer()),
         position: current === undefined ? position : `${current.name}:${current.size}`,
       };
     }
@@ -129,7 +129,11 @@ async function identityOf(path: string): Promise<Segment | undefined> {
 }
 
 /** The bytes from `from` to `to`; fewer when the file has gone or has become shorter. */
-async function readRange(path: string, from: number, to: number): Promise<Uint8Array> {
+async function readRange(
+  path: string,
+  from: number,
+  to: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   let file: Deno.FsFile;
   try {
     file = await Deno.open(path);
@@ -147,16 +151,6 @@ async function readRange(path: string, from: number, to: number): Promise<Uint8A
     length += count;
   }
   return bytes.subarray(0, length);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
