@@ -1,8 +1,28 @@
 import { isBangerError } from "../model/errors.ts";
-import type { CliContext } from "./context.ts";
+import type { VmState } from "../model/vm.ts";
+import type { CliContext, DaemonPort } from "./context.ts";
 import { exitCodeOf } from "./exit_code.ts";
 import { printError } from "./print_error.ts";
-import type { Target } from "./select_vms.ts";
+import { checkSelection, type Selected, selectVms, type Target } from "./select_vms.ts";
+import { withDaemon } from "./with_daemon.ts";
+
+/**
+ * Does `body` with every VM that a command line means, one after the other; see {@linkcode eachVm}.
+ *
+ * @param states of the VMs that are chosen by what they are; all when left out
+ */
+export async function eachSelectedVm(
+  context: CliContext,
+  selected: Selected,
+  states: readonly VmState[] | undefined,
+  body: (client: DaemonPort, target: Target) => Promise<void>,
+): Promise<number> {
+  checkSelection(selected);
+  return await withDaemon(context, async (client) => {
+    const targets = await selectVms(client, selected, states);
+    return await eachVm(context, targets, (target) => body(client, target));
+  });
+}
 
 /**
  * Does `body` with one VM after the other. One that fails does not keep the others: its error is printed
@@ -10,7 +30,7 @@ import type { Target } from "./select_vms.ts";
  *
  * @throws what `body` throws for the only VM, or `cancelled`
  */
-export async function eachVm(
+async function eachVm(
   context: CliContext,
   targets: readonly Target[],
   body: (target: Target) => Promise<void>,

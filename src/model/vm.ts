@@ -15,6 +15,12 @@ export const vmStates = [
 /** One of {@linkcode vmStates}. */
 export type VmState = typeof vmStates[number];
 
+/** In these states no VMM has the VM's disk open. */
+export const restingStates: readonly VmState[] = ["created", "stopped", "failed"];
+
+/** In these states there is a VMM, or may be one. */
+export const activeStates: readonly VmState[] = ["starting", "running", "stopping"];
+
 /** Bounds of what a user may ask for; the CLI's help names them. */
 export const vmLimits = {
   cpus: { lowest: 1, highest: 64 },

@@ -1,8 +1,9 @@
-import { defineCommand, flag, value, wholeNumber } from "../command.ts";
-import { eachVm } from "../each_vm.ts";
+import { activeStates } from "../../model/vm.ts";
+import { defineCommand, flag } from "../command.ts";
+import { eachSelectedVm } from "../each_vm.ts";
 import { runOperation } from "../run_operation.ts";
-import { checkSelection, selection, selectVms } from "../select_vms.ts";
-import { withDaemon } from "../with_daemon.ts";
+import { selection } from "../select_vms.ts";
+import { stopTimeout, timeoutMsOf } from "../stop_option.ts";
 
 /** `banger vm restart` */
 export const vmRestart = defineCommand({
@@ -10,25 +11,17 @@ export const vmRestart = defineCommand({
     "A VM that does not run is started.",
   options: {
     force: flag("Do not ask the guest to power off: like pulling the plug"),
-    timeout: value(
-      "SECONDS",
-      "How long the guest has to power off",
-      wholeNumber("timeout", 0, 3600),
-    ),
+    timeout: stopTimeout,
     ...selection.options,
   },
   args: selection.args,
-  run: async (context, { options, args }) => {
+  run: (context, { options, args }) => {
+    const { force } = options;
+    const timeoutMs = timeoutMsOf(options.timeout);
     const selected = { ...options, ...args };
-    checkSelection(selected);
-    const { force, timeout } = options;
-    const timeoutMs = timeout === undefined ? null : timeout * 1000;
-    return await withDaemon(context, async (client) => {
-      const targets = await selectVms(client, selected, ["starting", "running", "stopping"]);
-      return await eachVm(context, targets, async ({ ref }) => {
-        const params = { vm: ref, force, timeoutMs };
-        await runOperation(context, client, () => client.call("vm.restart", params));
-      });
+    return eachSelectedVm(context, selected, activeStates, async (client, { ref }) => {
+      const params = { vm: ref, force, timeoutMs };
+      await runOperation(context, client, () => client.call("vm.restart", params));
     });
   },
 });

@@ -6,7 +6,7 @@ import { BangerError } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { ImageRun } from "../../model/artefacts.ts";
-import type { VmRecord } from "../../model/vm.ts";
+import { activeStates, type VmRecord } from "../../model/vm.ts";
 import { execOf } from "../../services/vm/image_defaults.ts";
 import type { Operations } from "../../services/operation/operations.ts";
 import { serveExec } from "../../services/vm/exec.ts";
@@ -139,7 +139,7 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
       // Asked for first: what is printed until the end is then in what is read.
       const vm = service.find(ref);
       const { bytes, position } = await deps.readConsole(vm, after, maxBytes);
-      const more = ["starting", "running", "stopping"].includes(vm.state);
+      const more = activeStates.includes(vm.state);
       return { console: bytes.toBase64(), position, more };
     },
     "vm.health": async ({ vm: ref }, { signal }) => {

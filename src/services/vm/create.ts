@@ -5,6 +5,7 @@ import type { StageReporter } from "../../model/stages.ts";
 import { type VmConfig, vmLimits, type VmRecord } from "../../model/vm.ts";
 import type { BootSet, StepContext } from "./contract.ts";
 import { freeName } from "./free_name.ts";
+import { gibText } from "./gib_text.ts";
 import { bringUp, emptyFacts } from "./start.ts";
 import { cleanupAll, preflight, prepareAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
@@ -93,10 +94,9 @@ function diskSize(asked: number | null, bootSet: BootSet): number {
   const least = Math.max(bootSet.image.virtualBytes, vmLimits.diskBytes.lowest);
   if (asked === null) return least;
   if (asked >= bootSet.image.virtualBytes) return asked;
-  const gib = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(2).replace(/\.?0+$/, "")} GiB`;
   throw new BangerError(
     "invalid",
-    `Cannot use a disk of ${gib(asked)}: image "${bootSet.image.name}" needs ${gib(least)}`,
+    `Cannot use a disk of ${gibText(asked)}: image "${bootSet.image.name}" needs ${gibText(least)}`,
     { hint: `Leave --disk out, or give at least ${Math.ceil(least / 1024 ** 3)}G (it is sparse)` },
   );
 }

@@ -1,6 +1,7 @@
 import { BangerError } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
+import { activeStates } from "../../model/vm.ts";
 import { requireVm } from "./start.ts";
 import { cleanupAll } from "./steps.ts";
 import { bringDown } from "./stop.ts";
@@ -21,7 +22,7 @@ export async function deleteVm(
 ): Promise<void> {
   await deps.locks.vm(id, signal, async () => {
     const vm = requireVm(deps, id, "delete");
-    const runs = vm.state === "running" || vm.state === "starting" || vm.state === "stopping";
+    const runs = activeStates.includes(vm.state);
     if (runs && !force) {
       throw new BangerError("conflict", `Cannot delete VM "${vm.config.name}": it is ${vm.state}`, {
         hint:

@@ -1,7 +1,7 @@
 import { reasonOf } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
-import type { VmRecord } from "../../model/vm.ts";
+import { restingStates, type VmRecord } from "../../model/vm.ts";
 import type { AdoptedVm } from "./live.ts";
 import type { VmPaths } from "../../paths/paths.ts";
 import { deleteVm } from "./delete.ts";
@@ -67,7 +67,7 @@ async function reconcileVm(
     await deleteVm(deps, vm.id, true, reporter, signal);
     return;
   }
-  if (vm.state === "created" || vm.state === "stopped" || vm.state === "failed") {
+  if (restingStates.includes(vm.state)) {
     await deps.locks.vm(vm.id, signal, () => stopAll(deps.steps, vm.id, deps.paths(vm.id)));
     return;
   }

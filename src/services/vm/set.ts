@@ -1,7 +1,8 @@
 import { BangerError } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import { labelLimits, type Labels } from "../../model/labels.ts";
-import type { VmConfig, VmRecord, VmState } from "../../model/vm.ts";
+import { restingStates, type VmConfig, type VmRecord } from "../../model/vm.ts";
+import { gibText } from "./gib_text.ts";
 import { requireVm } from "./start.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 
@@ -17,9 +18,6 @@ export interface SetRequest {
   /** As in `VmRecord`; `"keep"` leaves it. */
   readonly autoStopMs: number | null | "keep";
 }
-
-/** In these states no VMM has the VM's disk open. */
-const atRest: ReadonlySet<VmState> = new Set(["created", "stopped", "failed"]);
 
 /**
  * Changes a VM: all of what was asked for, or nothing. Takes vmLock[id]. A new name is what the guest is
@@ -51,11 +49,10 @@ export async function setVm(
 function changedConfig({ config }: VmRecord, request: SetRequest): VmConfig {
   const diskBytes = request.diskBytes ?? config.diskBytes;
   if (diskBytes < config.diskBytes) {
-    const gib = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(2).replace(/\.?0+$/, "")} GiB`;
     throw new BangerError(
       "invalid",
-      `Cannot shrink the disk of VM "${config.name}" from ${gib(config.diskBytes)} to ${
-        gib(diskBytes)
+      `Cannot shrink the disk of VM "${config.name}" from ${gibText(config.diskBytes)} to ${
+        gibText(diskBytes)
       }: disks only grow`,
     );
   }
@@ -78,7 +75,7 @@ function checkState(vm: VmRecord, next: VmConfig): void {
     ...(next.memoryMib === memoryMib ? [] : ["memory"]),
     ...(next.diskBytes === diskBytes ? [] : ["disk"]),
   ];
-  if (changes.length === 0 || atRest.has(vm.state)) return;
+  if (changes.length === 0 || restingStates.includes(vm.state)) return;
   throw new BangerError(
     "precondition",
     `Cannot change the ${changes.join(" and ")} of VM "${name}": it is ${vm.state}`,

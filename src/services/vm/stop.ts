@@ -1,7 +1,7 @@
 import { BangerError, reasonOf } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
-import type { VmRecord } from "../../model/vm.ts";
+import { restingStates, type VmRecord } from "../../model/vm.ts";
 import type { LiveVm } from "./live.ts";
 import { requireVm } from "./start.ts";
 import { stopAll } from "./steps.ts";
@@ -65,7 +65,7 @@ export async function stopHeld(
   if (vm.state === "deleting") {
     throw new BangerError("conflict", `Cannot stop VM "${vm.config.name}": it is being deleted`);
   }
-  if (vm.state === "stopped" || vm.state === "created" || vm.state === "failed") return vm;
+  if (restingStates.includes(vm.state)) return vm;
   deps.store.update(id, { state: "stopping" });
   await bringDown(deps, id, request, reporter, signal);
   return deps.store.update(id, { state: "stopped", failure: null });
