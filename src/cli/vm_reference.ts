@@ -8,9 +8,6 @@ export const vmArgument = {
   summary: "Name or id of a VM, or the beginning of its id",
 } as const satisfies ArgumentSpec;
 
-/** The argument that names VMs. */
-export const vmArguments = { ...vmArgument, count: "many" } as const satisfies ArgumentSpec;
-
 /**
  * Checks that `text` can name a VM, before the daemon is asked.
  *

@@ -36,7 +36,7 @@ interface Overrides {
  */
 export async function* tarEntries(reader: ByteReader, label: string): AsyncGenerator<TarEntry> {
   const fail = (why: string) =>
-    new BangerError("untrusted", `Cannot read package "${label}": its tar ${why}`);
+    new BangerError("untrusted", `Cannot read "${label}": its tar ${why}`);
   let overrides: Overrides = {};
   for (let count = 0; count <= maxEntries; count++) {
     const header = await reader.upTo(blockBytes);
