@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { BangerError } from "../model/errors.ts";
 import { runFake } from "./testdata/fake_context.ts";
 import { FakeDaemon, vmViewOf } from "./testdata/fake_daemon.ts";
 
@@ -52,6 +53,24 @@ Deno.test("names are done one after the other, each once; a failure does not kee
   const { code, vms, err } = await asked("vm", "restart", "a", "nope", "a", "c");
   assert.deepEqual([code, vms], [3, ["a", "nope", "c"]]);
   assert.match(err, /Error: Cannot find "nope"/);
+});
+
+Deno.test("the exit code is the first failure's", async () => {
+  const { daemon, surroundings } = daemonWith();
+  const port = daemon.port();
+  const refusing = {
+    ...port,
+    call: ((method, params, signal) => {
+      const { vm } = params as { vm?: string };
+      if (vm === "b") return Promise.reject(new BangerError("conflict", "Cannot start: busy"));
+      return port.call(method, params, signal);
+    }) as typeof port.call,
+  };
+  const { code } = await runFake(["vm", "start", "nope", "b"], {
+    ...surroundings,
+    connect: () => refusing,
+  });
+  assert.equal(code, 3);
 });
 
 Deno.test("no VM at all, or names with --all, are refused before the daemon is asked", async () => {

@@ -56,6 +56,22 @@ Deno.test("one who follows sees every byte once, as long as he keeps up", async 
   );
 });
 
+Deno.test("a position in a segment that was put away is not one in the new segment", async () => {
+  await inTempDir(async (dir) => {
+    const ring = new ConsoleRing(dir, 10);
+    const text = async (after: string | null) => {
+      const { bytes, position } = await ring.readAfter(after, 100);
+      return [new TextDecoder().decode(bytes), position] as const;
+    };
+    await ring.append(new TextEncoder().encode("abcdef"));
+    const [, position] = await text(null);
+    // Fills the first, and the second up to the very offset of the position.
+    await ring.append(new TextEncoder().encode("0123456789"));
+    assert.equal((await text(position))[0], "0123456789");
+    ring.close();
+  });
+});
+
 Deno.test("a position of another start gives all that is there", async () => {
   await inTempDir(async (dir) => {
     const ring = new ConsoleRing(dir, 64);
