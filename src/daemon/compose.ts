@@ -110,6 +110,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       },
       authorizedKeys: async (stop) => [(await sshKey(stop)).publicKey],
       bootTimeoutMs: config.bootTimeoutMs,
+      lifelessAfterMs: 30_000,
       now: deps.nowMs,
       randomHex,
     }),

@@ -11,8 +11,34 @@ export const agentCommand =
   `${kitPath}/bin/deno run --no-config --no-lock --no-remote --no-npm --cached-only ` +
   `--allow-all ${kitPath}/bin/agent.js serve --stdio`;
 
+/** What the kit prints on the console first: a guest that has not got there gets nowhere. */
+export const signOfLife = "banger-kit: starting";
+
+/** What the kit prints before it ends a guest whose timer cannot be trusted. */
+export const timerComplaint = "banger-kit: cannot trust the timer";
+
+/**
+ * Timer counts of a nanosecond times 2^32, as `/proc/timer_list` has them: an emulated local APIC counts at
+ * 1 GHz, of which Linux takes every sixteenth count. Half to one and a half of it are accepted.
+ */
+const timerMult = 268_435_456;
+
 /** Longest that the image's init waits for the guest's identity, in seconds. */
 const handOverS = 10;
+
+/**
+ * Shell function that ends the guest when its timer is off. Nothing tells an emulated kernel how fast its local
+ * APIC counts (with KVM it needs not know). It measures that against another clock, and when the host holds it up
+ * between the two, every timer of this run is too late or, worse, a storm of interrupts.
+ */
+export const checkTimerFunction = `check_timer() {
+  mult=$($b sed -n '/^Clock Event Device: lapic$/,/shift/{s/^ mult: *//p;/shift/q}' /proc/timer_list)
+  [ -n "$mult" ] || return 0
+  [ $mult -ge ${timerMult / 2} ] && [ $mult -le ${timerMult / 2 * 3} ] && return
+  echo "${timerComplaint}: $mult for ${timerMult}" >/dev/console
+  $b reboot -f
+}
+`;
 
 /**
  * `/.banger/sbin/kit-init`: the first program after the initrd, as process 1, with /proc, /sys,
@@ -32,6 +58,7 @@ const handOverS = 10;
  */
 export const kitInitScript = `#!${kitPath}/bin/busybox sh
 b=${kitPath}/bin/busybox
+echo "${signOfLife}" >/dev/console
 set -- /run/banger /run/tmpfiles.d /run/systemd/system
 $b mkdir -p "$@"
 $b mkfifo -m 0600 ${handOverFifo} ${stewardFifo}
@@ -66,7 +93,8 @@ supervise() {
     [ $delay -ge 30 ] || delay=$((delay * 2))
   done
 }
-steward() {
+${checkTimerFunction}steward() {
+  check_timer
   # One descriptor for both lines: the second may have come already.
   exec 0<>${stewardFifo}
   read -r clock

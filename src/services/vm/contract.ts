@@ -49,12 +49,23 @@ export interface StartFacts {
   session: AgentSession | null;
 }
 
+/** How often a VM is started when its machine turns out to be unsound. */
+export const maxStartAttempts = 3;
+
+/**
+ * Code of a start step's failure that is this run's alone: the same start is likely to succeed when it is tried
+ * again, such as after a guest's kernel measured its timer wrong on a busy host.
+ */
+export const unsoundMachineCode = "MACHINE_UNSOUND";
+
 /** What a step gets. */
 export interface StepContext {
   readonly vm: VmRecord;
   readonly paths: VmPaths;
   readonly bootSet: BootSet;
   readonly facts: StartFacts;
+  /** From 1 to {@linkcode maxStartAttempts}. */
+  readonly attempt: number;
   readonly gitIdentity: { readonly name: string; readonly email: string } | null;
   readonly reporter: StageReporter;
   readonly signal: AbortSignal;

@@ -65,6 +65,7 @@ export async function createVm(
       paths: deps.paths(vm.id),
       bootSet,
       facts: emptyFacts(),
+      attempt: 1,
       gitIdentity: request.gitIdentity,
       reporter,
       signal,

@@ -1,8 +1,14 @@
-import { BangerError, reasonOf } from "../../model/errors.ts";
+import { BangerError, isBangerError, reasonOf } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
-import type { StartFacts, StepContext } from "./contract.ts";
+import {
+  maxStartAttempts,
+  type StartFacts,
+  type StartStep,
+  type StepContext,
+  unsoundMachineCode,
+} from "./contract.ts";
 import { preflight, startAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 import { watchMachine } from "./watch.ts";
@@ -54,6 +60,7 @@ export async function startHeld(
     paths: deps.paths(id),
     bootSet,
     facts: emptyFacts(),
+    attempt: 1,
     gitIdentity: null,
     reporter,
     signal,
@@ -65,10 +72,10 @@ export async function startHeld(
  * The caller holds vmLock[id] and has stored the state `starting`.
  */
 export async function bringUp(deps: VmServiceDeps, context: StepContext): Promise<VmRecord> {
-  const { vm, facts } = context;
+  const { vm } = context;
   const begun = performance.now();
   try {
-    await startAll(deps.steps, context);
+    const facts = await startUntilSound(deps.steps, context);
     const { machine, session, accelerator } = facts;
     if (machine === null || session === null || accelerator === null) {
       throw new Error("the start steps made no machine or no session");
@@ -96,6 +103,26 @@ export async function bringUp(deps: VmServiceDeps, context: StepContext): Promis
       failure: cancelled ? null : reasonOf(error),
     });
     throw error;
+  }
+}
+
+/**
+ * Runs all steps, and again from the beginning when this start's machine turned out to be unsound
+ * ({@linkcode unsoundMachineCode}): what they had done is undone by then. Answers what the last ones gathered.
+ */
+async function startUntilSound(
+  steps: readonly StartStep[],
+  context: StepContext,
+): Promise<StartFacts> {
+  for (let { attempt, facts } = context;; attempt++, facts = emptyFacts()) {
+    try {
+      await startAll(steps, { ...context, attempt, facts });
+      return facts;
+    } catch (error) {
+      const again = isBangerError(error) && error.code === unsoundMachineCode;
+      if (!again || attempt >= maxStartAttempts) throw error;
+      context.reporter.notice(`Starting it again: ${reasonOf(error).replace(/^[^:]*: /, "")}`);
+    }
   }
 }
 

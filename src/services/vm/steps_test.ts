@@ -16,6 +16,7 @@ function contextWith(signal: AbortSignal): StepContext {
     paths,
     bootSet: {} as BootSet,
     facts: emptyFacts(),
+    attempt: 1,
     gitIdentity: null,
     reporter: { stage: (_stage, body) => body(() => {}), notice: () => {} },
     signal,

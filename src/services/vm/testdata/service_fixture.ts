@@ -45,6 +45,10 @@ export class ServiceFixture implements Disposable {
   pause: () => Promise<void> = () => Promise.resolve();
   /** Set: starts fail with it. */
   startFailure: Error | undefined;
+  /** The next starts fail with these, one each. */
+  readonly startFailures: Error[] = [];
+  /** How many starts have come as far as the machine. */
+  starts = 0;
   readonly warnings: string[] = [];
   readonly #dir: string;
 
@@ -148,7 +152,9 @@ export class ServiceFixture implements Disposable {
       dependsOn: ["system_disk"],
       start: async ({ vm, facts }) => {
         await this.pause();
-        if (this.startFailure !== undefined) throw this.startFailure;
+        this.starts++;
+        const failure = this.startFailures.shift() ?? this.startFailure;
+        if (failure !== undefined) throw failure;
         if (this.running.has(vm.id)) throw new Error(`${vm.id} runs twice`);
         const machine = new FakeMachine(vm.id);
         this.running.set(vm.id, machine);
