@@ -49,17 +49,35 @@ for program in deno qemu-system-x86_64 qemu-img passt mmdebstrap newuidmap ssh m
   command -v "$program" >/dev/null 2>&1 || echo "  $program"
 done
 cd /root/banger
+# timed SECONDS COMMAND...: says how long it took; what runs when its time is over is listed.
 timed() {
+  limit=$1
+  shift
   begun=$(date +%s)
+  "$@" &
+  pid=$!
+  (
+    sleep "$limit"
+    echo "fresh: $* has not ended after $limit s; what runs:"
+    for process in /proc/[0-9]*; do
+      echo "  ${process#/proc/}: $(tr '\0' ' ' <"$process/cmdline" | cut -c 1-200)"
+    done
+    tail -n 20 /root/.local/state/banger/vms/*/console.log 2>/dev/null || true
+    kill -TERM "$pid"
+  ) &
+  watch=$!
   code=0
-  "$@" || code=$?
+  wait "$pid" || code=$?
+  kill "$watch" 2>/dev/null || true
   echo "fresh: $* ended with $code after $(($(date +%s) - begun)) s"
   return "$code"
 }
+demos() { timed 600 make demo && timed 300 make demo; }
+tests() { timed 3000 make test; }
 case $1 in
-  demo) timed make demo && timed make demo ;;
-  test) timed make test ;;
-  all) timed make demo && timed make demo && timed make test ;;
+  demo) demos ;;
+  test) tests ;;
+  all) demos && tests ;;
 esac
 INSIDE
 
