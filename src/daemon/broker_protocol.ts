@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { type WireError, wireError } from "../api/operation.ts";
 import type { Config } from "../config/config.ts";
 import { type Digest, isDigest } from "../model/digest.ts";
+import { maxPassedFiles } from "../process/launch_command.ts";
 import type { PathsInput } from "../paths/paths.ts";
 import type { BuildInfo } from "../version/build_info.ts";
 
@@ -46,7 +47,7 @@ export const brokerCalls = {
     args: v.pipe(v.array(text(64 * 1024)), v.maxLength(512)),
     files: v.pipe(
       v.array(v.strictObject({ path, access: v.picklist(["read", "read_write"]) })),
-      v.maxLength(7),
+      v.maxLength(maxPassedFiles),
     ),
     dropTo: v.nullable(v.strictObject({ uid: whole, gid: whole })),
     stderrPath: path,

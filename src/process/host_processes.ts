@@ -23,8 +23,8 @@ export interface LaunchSpec {
   readonly program: "qemu" | "passt" | "net_filter";
   readonly args: readonly string[];
   /**
-   * Files opened with the daemon's rights and inherited as descriptors 3, 4, … in this order (at
-   * most 7), so that a program that runs as another user needs no right to the path.
+   * Files opened with the daemon's rights and inherited as descriptors 3, 4, … 9 in this order, and an eighth
+   * one as 0, so that a program that runs as another user needs no right to the path.
    */
   readonly files: readonly PassedFile[];
   /**

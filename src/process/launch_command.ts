@@ -1,8 +1,8 @@
 import { BangerError } from "../model/errors.ts";
 import type { LaunchSpec } from "./host_processes.ts";
 
-/** Most files that can be passed: a POSIX shell knows the descriptors 3 to 9. */
-export const maxPassedFiles = 7;
+/** Most files that can be passed: a POSIX shell knows the descriptors 3 to 9; the eighth is standard input. */
+export const maxPassedFiles = 8;
 
 /** Paths of the programs that a launch goes through. */
 export interface LaunchTools {
@@ -15,7 +15,7 @@ export interface LaunchTools {
  * The argv that starts `program` as `spec` says: a shell opens the passed files, `setpriv` drops the
  * rights, and the program takes over the same process. The shell's text depends only on how many files there
  * are and how they are opened; every path is a positional parameter. The file at `stdinPath` becomes
- * its standard input.
+ * its standard input, which then is no place for an eighth file.
  *
  * @throws BangerError `internal` for more than {@linkcode maxPassedFiles} files, `precondition`
  * when rights must be dropped and there is no setpriv
@@ -26,10 +26,11 @@ export function launchCommand(
   tools: LaunchTools,
   stdinPath: string | null = null,
 ): readonly string[] {
-  if (spec.files.length > maxPassedFiles) {
+  const most = stdinPath === null ? maxPassedFiles : maxPassedFiles - 1;
+  if (spec.files.length > most) {
     throw new BangerError(
       "internal",
-      `Cannot start "${spec.program}": ${spec.files.length} files to pass, at most ${maxPassedFiles}`,
+      `Cannot start "${spec.program}": ${spec.files.length} files to pass, at most ${most}`,
     );
   }
   return [
@@ -46,9 +47,14 @@ export function launchCommand(
   ];
 }
 
+/** The descriptor as which the file at `index` of a launch is passed. */
+export function passedDescriptor(index: number): number {
+  return index === maxPassedFiles - 1 ? 0 : index + 3;
+}
+
 /**
- * The shell's text: `$1` takes stderr, the following parameters are opened as 3, 4, …, and one more as
- * standard input.
+ * The shell's text: `$1` takes stderr, the following parameters are opened as {@linkcode passedDescriptor}
+ * says, and one more as standard input.
  */
 export function launchScript(
   accesses: readonly ("read" | "read_write")[],
@@ -56,7 +62,7 @@ export function launchScript(
 ): string {
   const files = accesses.map((access, index) => ({
     operator: access === "read" ? "<" : "<>",
-    descriptor: index + 3,
+    descriptor: passedDescriptor(index),
     parameter: `"$${index + 2}"`,
   }));
   if (hasStdin) {

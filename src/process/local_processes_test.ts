@@ -61,6 +61,19 @@ exit 7
   });
 });
 
+Deno.test("an eighth file is standard input, and a ninth is refused", async () => {
+  const script = "#!/bin/sh\nread -r ninth <&9\nread -r line\necho $ninth $line >&2\n";
+  await withProgram(script, async (dir, processes, spec) => {
+    const files = Array.from({ length: 9 }, (_, index) => (
+      { path: `${dir}/${index}`, access: "read" } as const
+    ));
+    for (const [index, { path }] of files.entries()) await Deno.writeTextFile(path, `${index}\n`);
+    const handle = await processes.launch(spec({ files: files.slice(0, 8) }));
+    assert.equal((await processes.exited(handle, never)).stderr, "6 7\n");
+    await assert.rejects(processes.launch(spec({ files })), /9 files to pass, at most 8/);
+  });
+});
+
 Deno.test("a launched program runs in a session of its own, without new privileges", async () => {
   const script = `#!/bin/sh
 sed 's/.*) //' /proc/$$/stat | cut -d' ' -f4 >&2

@@ -1,4 +1,5 @@
 import type { PassedFile } from "../../process/host_processes.ts";
+import { passedDescriptor } from "../../process/launch_command.ts";
 import { agentPortName } from "../../wire/messages.ts";
 import type { DiskSpec, MachineSpec } from "../contract.ts";
 import { laneId } from "./lane_ports.ts";
@@ -8,7 +9,7 @@ import { socketPaths } from "./socket_paths.ts";
 /** What QEMU is started with. */
 export interface QemuCommandLine {
   readonly args: readonly string[];
-  /** Files that QEMU inherits as descriptors 3, 4, …; `args` names them by number only. */
+  /** Files that QEMU inherits as descriptors (`passedDescriptor`); `args` names them by number only. */
   readonly files: readonly PassedFile[];
 }
 
@@ -28,8 +29,10 @@ export function qemuCommandLine(spec: MachineSpec, memoryPath: string): QemuComm
     ...machineArgs(spec),
     ...memoryArgs(spec.memoryMib, files.path(memoryPath, "read_write")),
     ...channelArgs(spec),
-    ...bootArgs(spec, files),
+    ...["-kernel", files.path(spec.kernelPath), "-append", kernelCommandLine(spec)],
     ...spec.disks.flatMap((disk) => diskArgs(disk, spec.disposable === true, files)),
+    // The last file may become standard input, which `-add-fd` does not take.
+    ...(spec.initrdPath === null ? [] : ["-initrd", files.path(spec.initrdPath)]),
     ...networkArgs(spec),
     ...["-device", json({ driver: "virtio-rng-device" })],
   ];
@@ -94,15 +97,6 @@ function channelArgs(spec: MachineSpec): string[] {
 /** `-chardev` has no JSON form: a comma in a value is written twice. */
 function listeningSocket(id: string, path: string): string {
   return `socket,id=${id},path=${path.replaceAll(",", ",,")},server=on,wait=off`;
-}
-
-function bootArgs(spec: MachineSpec, files: PassedFiles): string[] {
-  const initrd = spec.initrdPath;
-  return [
-    ...["-kernel", files.path(spec.kernelPath)],
-    ...(initrd === null ? [] : ["-initrd", files.path(initrd)]),
-    ...["-append", kernelCommandLine(spec)],
-  ];
 }
 
 function diskArgs(disk: DiskSpec, disposable: boolean, files: PassedFiles): string[] {
@@ -191,7 +185,7 @@ class PassedFiles {
 
   add(path: string, access: PassedFile["access"]): { descriptor: number; set: number } {
     this.all.push({ path, access });
-    return { descriptor: this.all.length + 2, set: this.all.length };
+    return { descriptor: passedDescriptor(this.all.length - 1), set: this.all.length };
   }
 
   /** The name under which the started program can open a file that it inherited. */

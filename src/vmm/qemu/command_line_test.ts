@@ -43,10 +43,10 @@ Deno.test("the command line is what it was when it was measured", () => {
   assert.deepEqual(files, [
     { path: "/dev/shm/x", access: "read_write" },
     { path: "/state/kernels/k/vmlinux", access: "read" },
-    { path: "/state/kernels/k/initrd.img", access: "read" },
     { path: "/state/vms/x/root.qcow2", access: "read_write" },
     { path: "/state/images/i/rootfs.ext4", access: "read" },
     { path: "/state/kit.ext4", access: "read" },
+    { path: "/state/kernels/k/initrd.img", access: "read" },
   ]);
   assert.deepEqual(args.join("\n").split("\n-").map((line) => line.replace("\n", " ")), golden);
 });
@@ -78,23 +78,41 @@ const golden = [
   "chardev socket,id=lane4,path=/run/x/4,server=on,wait=off",
   "chardev socket,id=lane5,path=/run/x/5,server=on,wait=off",
   "kernel /proc/self/fd/4",
-  "initrd /proc/self/fd/5",
   "append console=ttyS0 panic=-1 reboot=t i8042.noaux i8042.nokbd i8042.nomux i8042.nopnp random.trust_cpu=on cryptomgr.notests quiet tsc=reliable tsc_early_khz=2596138 banger.test=1",
+  "add-fd fd=5,set=3",
+  'blockdev {"driver":"file","node-name":"banger-root-file","filename":"/dev/fdset/3","aio":"threads","read-only":false,"discard":"unmap","cache":{"direct":false,"no-flush":false}}',
   "add-fd fd=6,set=4",
-  'blockdev {"driver":"file","node-name":"banger-root-file","filename":"/dev/fdset/4","aio":"threads","read-only":false,"discard":"unmap","cache":{"direct":false,"no-flush":false}}',
-  "add-fd fd=7,set=5",
-  'blockdev {"driver":"file","node-name":"banger-root-base-file","filename":"/dev/fdset/5","aio":"threads","read-only":true,"cache":{"direct":false,"no-flush":false}}',
+  'blockdev {"driver":"file","node-name":"banger-root-base-file","filename":"/dev/fdset/4","aio":"threads","read-only":true,"cache":{"direct":false,"no-flush":false}}',
   'blockdev {"driver":"raw","node-name":"banger-root-base","file":"banger-root-base-file","read-only":true,"cache":{"direct":false,"no-flush":false}}',
   'blockdev {"driver":"qcow2","node-name":"banger-root","file":"banger-root-file","backing":"banger-root-base","read-only":false,"discard":"unmap","cache":{"direct":false,"no-flush":false}}',
   'device {"driver":"virtio-blk-device","drive":"banger-root","serial":"banger-root","num-queues":1}',
-  "add-fd fd=8,set=6",
-  'blockdev {"driver":"file","node-name":"banger-kit-file","filename":"/dev/fdset/6","aio":"threads","read-only":true,"cache":{"direct":false,"no-flush":false}}',
+  "add-fd fd=7,set=5",
+  'blockdev {"driver":"file","node-name":"banger-kit-file","filename":"/dev/fdset/5","aio":"threads","read-only":true,"cache":{"direct":false,"no-flush":false}}',
   'blockdev {"driver":"raw","node-name":"banger-kit","file":"banger-kit-file","read-only":true,"cache":{"direct":false,"no-flush":false}}',
   'device {"driver":"virtio-blk-device","drive":"banger-kit","serial":"banger-kit","num-queues":1}',
+  "initrd /proc/self/fd/8",
   'netdev {"type":"stream","id":"net","server":false,"addr":{"type":"unix","path":"/run/x/n"}}',
   'device {"driver":"virtio-net-device","netdev":"net","mac":"02:00:11:22:33:44"}',
   'device {"driver":"virtio-rng-device"}',
 ];
+
+Deno.test("with a work disk and modules the initrd is standard input", () => {
+  const disk = { format: "raw", readOnly: true, backingPath: null } as const;
+  const { args, files } = qemuCommandLine({
+    ...spec,
+    disks: [
+      ...spec.disks,
+      { ...disk, serial: "banger-modules", path: "/state/modules.ext4" },
+      { ...disk, serial: "banger-work", path: "/state/vms/x/work.ext4", readOnly: false },
+    ],
+  }, memoryPath);
+  assert.deepEqual(files.slice(-2), [
+    { path: "/state/vms/x/work.ext4", access: "read_write" },
+    { path: "/state/kernels/k/initrd.img", access: "read" },
+  ]);
+  assert.equal(args[args.indexOf("-initrd") + 1], "/proc/self/fd/0");
+  assert.ok(!args.includes("fd=0,set=8"));
+});
 
 Deno.test("no path of a disk or kernel is an argument, and commas stay within a value", () => {
   const { args } = qemuCommandLine({
