@@ -126,7 +126,14 @@ function checkIdentity(identity: Fields): Identity {
       dns: strings(network["dns"], "dns").map((ip) => matching(ip, /^[0-9a-f.:]+$/, "dns")),
     },
     growRoot: identity["growRoot"] === true,
+    workDisk: isNone(identity["workDisk"])
+      ? null
+      : checkWorkDisk(fields(identity["workDisk"], "workDisk")),
   };
+}
+
+function checkWorkDisk({ user }: Fields): Identity["workDisk"] {
+  return { user: user === null ? null : noNul(string(user, "workDisk"), "workDisk") };
 }
 
 function fields(value: unknown, name: string): Fields {

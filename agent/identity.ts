@@ -9,6 +9,7 @@ import type { AgentContext } from "./context.ts";
 import { Failure } from "./failure.ts";
 import { makeDirectory, readText, removeTree, tell, writeText } from "./files.ts";
 import { sleep } from "./sleep.ts";
+import { mountWorkDisk } from "./work_disk.ts";
 
 /** How often, and how often at most, it is looked whether the identity of the initrd was applied. */
 const lookMs = 5;
@@ -30,6 +31,8 @@ export async function applyIdentity(
   const isClockOff = Math.abs(Date.now() - identity.clockMs) >= 1000;
   const clock = isClockOff ? `@${Math.round(identity.clockMs / 1000)}` : "";
   if (!await cameInInitrd(context.root, identity.stamp)) await identify(context, identity);
+  // Before the ssh server: whoever logs in finds the home directory in its place.
+  if (identity.workDisk !== null) await mountWorkDisk(context, identity.workDisk.user);
   // The second line: the ssh server has its keys.
   if (!tell(`${context.root}${stewardFifo}`, `${clock}\n`) && isClockOff) {
     await runKitTool(context, "bin/busybox", ["date", "-s", clock]);

@@ -23,16 +23,24 @@ export function imageUser(root: string, wanted: string | null): User {
   return findUser(root, "0");
 }
 
-/**
- * Directory of a workspace: `/root/NAME` for root, below the home directory of another owner, and below
- * `/workspace` of one without.
- */
+/** Directories of the system, which services have as their homes; what is there belongs to the image. */
+const systemDir = /^\/(bin|boot|dev|etc|lib[^/]*|proc|run|sbin|sys|usr|\.banger)(\/|$)/;
+
+/** Directory of a workspace: below {@linkcode workHome} of whom it belongs to. */
 export function workspaceDir(root: string, { name, owner }: WorkspacePlace): string {
-  const user = imageUser(root, owner);
-  if (user.uid === 0) return `/root/${name}`;
+  return `${workHome(imageUser(root, owner))}/${name}`;
+}
+
+/**
+ * Where a user's work is, and so what the work disk is mounted on: `/root` for root, the home directory of
+ * others, and `/workspace` of those without one of their own.
+ */
+export function workHome(user: Pick<User, "uid" | "home">): string {
+  if (user.uid === 0) return "/root";
   const home = user.home.replace(/\/+$/, "");
-  const isNone = noHomes.includes(home) || !home.startsWith("/");
-  return `${isNone ? homelessDir : home}/${name}`;
+  const isNone = noHomes.includes(home) || !home.startsWith("/") || systemDir.test(home) ||
+    home.split("/").includes("..");
+  return isNone ? homelessDir : home;
 }
 
 /** Whom a workspace belongs to, as `UID:GID`. */

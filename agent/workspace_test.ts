@@ -8,6 +8,8 @@ slash:x:9:9::/home/slash/:/bin/sh
 web:x:33:33::/var/www:/usr/sbin/nologin
 nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin
 odd:x:10:10::relative:/bin/sh
+games:x:5:60::/usr/games:/usr/sbin/nologin
+climber:x:6:60::/home/../etc:/bin/sh
 banger-session:x:0:0:banger:/:/.banger/sbin/session
 `;
 
@@ -30,7 +32,7 @@ Deno.test("a workspace is below the home of its owner, where there is one", () =
     assert.equal(dir("app:80"), "/home/app/repo");
     assert.equal(dir("slash"), "/home/slash/repo");
     assert.equal(dir("web"), "/var/www/repo");
-    for (const homeless of ["4242", "4242:1", "nobody", "odd"]) {
+    for (const homeless of ["4242", "4242:1", "nobody", "odd", "games", "climber"]) {
       assert.equal(dir(homeless), "/workspace/repo", homeless);
     }
     assert.equal(dir("ghost"), "/root/repo");

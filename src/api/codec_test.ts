@@ -55,6 +55,7 @@ Deno.test("a refused parameter is named with its rule", () => {
       cpus: null,
       memoryMib: null,
       diskBytes: null,
+      workDiskBytes: null,
       workspace: null,
       labels: {},
       autoStopMs: null,

@@ -113,6 +113,17 @@ export const diskBytes = v.pipe(
   v.maxValue(vmLimits.diskBytes.highest),
 );
 
+/** Size of a VM's work disk in bytes; 0: none. */
+export const workDiskBytes = v.union([
+  v.literal(0),
+  v.pipe(
+    v.number(),
+    v.safeInteger(),
+    v.minValue(vmLimits.workDiskBytes.lowest),
+    v.maxValue(vmLimits.workDiskBytes.highest),
+  ),
+]);
+
 /** No parameters, or no result. */
 export const nothing = v.strictObject({});
 

@@ -14,6 +14,7 @@ import {
   nameOf,
   nothing,
   vmRef,
+  workDiskBytes,
 } from "./schema.ts";
 
 /** A VM as clients see it; the stable shape behind `vm show --json`. */
@@ -32,6 +33,9 @@ export const vmView = v.object({
   autoStopMs: v.nullable(count),
   /** What its disk really takes on the host now. */
   diskUsedBytes: count,
+  /** 0: it has no work disk. */
+  workDiskBytes: count,
+  workDiskUsedBytes: count,
   ephemeral: v.boolean(),
   workspace: v.nullable(v.string()),
   createdAtMs: count,
@@ -112,7 +116,7 @@ export const vmStatsView = v.object({
   /** Of the guest's root file system. */
   diskUsedBytes: count,
   diskTotalBytes: count,
-  /** What the VM's disk takes on the host. */
+  /** What the VM's disks take on the host. */
   hostDiskBytes: count,
   receivedBytes: v.nullable(v.number()),
   sentBytes: v.nullable(v.number()),
@@ -174,6 +178,8 @@ export const vmMethods = {
       cpus: v.nullable(cpus),
       memoryMib: v.nullable(memoryMib),
       diskBytes: v.nullable(diskBytes),
+      /** An ephemeral VM has none, whatever is configured. */
+      workDiskBytes: v.nullable(workDiskBytes),
       labels,
       autoStopMs: v.nullable(autoStopMs),
       workspace: v.nullable(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
@@ -196,8 +202,8 @@ export const vmMethods = {
     begun,
   ),
   /**
-   * Changes what is not `null`. Processors, memory and disk only while it does not run (`precondition`);
-   * the disk only grows (`invalid`). `labels`: a value sets one, `null` removes it.
+   * Changes what is not `null`. Processors, memory and disks only while it does not run (`precondition`);
+   * disks only grow (`invalid`). `labels`: a value sets one, `null` removes it.
    */
   "vm.set": method(
     v.strictObject({
@@ -206,10 +212,20 @@ export const vmMethods = {
       cpus: v.nullable(cpus),
       memoryMib: v.nullable(memoryMib),
       diskBytes: v.nullable(diskBytes),
+      /** Of a VM without one: it gets one, which its home directory is copied to at its next start. */
+      workDiskBytes: v.nullable(workDiskBytes),
       labels: labelChanges,
       autoStopMs: v.union([v.nullable(autoStopMs), v.literal("keep")]),
     }),
     v.object({ vm: vmView }),
+  ),
+  /**
+   * A fresh system disk, of another image when one is named. Refused while it runs (`conflict`) and without a
+   * work disk (`precondition`), unless `force`.
+   */
+  "vm.reset": method(
+    v.strictObject({ vm: vmRef, image: v.nullable(nameOf("image")), force: v.boolean() }),
+    begun,
   ),
   /** Asks the guest to power off, then ends the VMM after `timeoutMs`; `force` skips the asking. */
   "vm.stop": method(

@@ -23,6 +23,9 @@ export interface AgentDeps {
   readonly randomHex: (bytes: number) => string;
 }
 
+/** How long the home directory of an image may take to be copied to a new work disk. */
+const homeCopyTimeoutMs = 10 * 60_000;
+
 /** How much of the console goes into the error of a guest that never became ready. */
 const consoleTailBytes = 2048;
 
@@ -54,7 +57,9 @@ export function agentStep(deps: AgentDeps): StartStep {
           const { identity } = context.facts;
           if (identity === null) throw new Error("no identity was made");
           const now = { ...identity, clockMs: deps.now() };
-          await session.identity(now, { signal: context.signal });
+          const { signal } = context;
+          const bound = identity.workDisk === null ? {} : { timeoutMs: homeCopyTimeoutMs };
+          await session.identity(now, { signal, ...bound });
         },
       );
     },

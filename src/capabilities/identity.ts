@@ -58,6 +58,9 @@ async function identityOf(deps: IdentityDeps, context: StepContext): Promise<Ide
       dns: network.dns,
     },
     growRoot: vm.config.diskBytes > bootSet.image.virtualBytes,
+    workDisk: vm.config.workDiskBytes === 0
+      ? null
+      : { user: (vm.imageDefaults ? bootSet.image.run?.user : undefined) || null },
   };
 }
 

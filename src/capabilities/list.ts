@@ -6,9 +6,11 @@ import { type MachineDeps, machineStep } from "./machine.ts";
 import { type NetworkDeps, networkStep } from "./network.ts";
 import { placesStep } from "./places.ts";
 import { systemDiskStep } from "./system_disk.ts";
+import { type WorkDiskDeps, workDiskStep } from "./work_disk.ts";
 
 /** What the steps need of the composition root. */
-export interface CapabilityDeps extends MachineDeps, NetworkDeps, IdentityDeps, AgentDeps {
+export interface CapabilityDeps
+  extends MachineDeps, NetworkDeps, IdentityDeps, AgentDeps, WorkDiskDeps {
   readonly makeHostKey: MakeHostKey;
 }
 
@@ -18,6 +20,7 @@ export function startSteps(deps: CapabilityDeps): readonly StartStep[] {
     placesStep(deps.ownerOf),
     hostKeyStep(deps.makeHostKey),
     systemDiskStep(),
+    workDiskStep(deps),
     networkStep(deps),
     identityStep(deps),
     machineStep(deps),

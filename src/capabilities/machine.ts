@@ -44,7 +44,7 @@ function delayLoop(
 export function machineStep(deps: MachineDeps): StartStep {
   return {
     name: "machine",
-    dependsOn: ["places", "system_disk", "network", "identity"],
+    dependsOn: ["places", "system_disk", "work_disk", "network", "identity"],
     preflight: () => deps.missing(),
     async start({ vm, paths, bootSet, facts, reporter, signal }) {
       const { kernel } = bootSet;

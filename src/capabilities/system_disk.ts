@@ -50,6 +50,16 @@ export function systemDiskStep(): StartStep {
 /** The disks that {@linkcode systemDiskStep} makes, while no machine has them. */
 export const systemDisks: VmDisks = {
   has: ({ overlay }) => exists(overlay),
+  remove: async ({ overlay, stateDir }) => {
+    try {
+      await Deno.remove(overlay);
+    } catch (cause) {
+      if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    }
+    // An old disk that comes back with the host's power would be one over another image.
+    using dir = await Deno.open(stateDir);
+    await dir.sync();
+  },
   grow: ({ overlay }, sizeBytes, signal) => growOverlay(overlay, sizeBytes, signal),
 };
 

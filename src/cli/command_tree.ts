@@ -42,6 +42,10 @@ export const commandTree: Readonly<Record<string, Leaf | Group>> = {
         summary: "End VMs at once, without asking their guests",
         load: async () => (await import("./commands/vm_kill.ts")).vmKill,
       },
+      reset: {
+        summary: "Give VMs a fresh system disk; their home directories stay",
+        load: async () => (await import("./commands/vm_reset.ts")).vmReset,
+      },
       set: {
         summary: "Change a VM's name, size or labels",
         load: async () => (await import("./commands/vm_set.ts")).vmSet,

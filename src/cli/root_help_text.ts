@@ -17,6 +17,7 @@ Commands:
   vm stop           Shut VMs down
   vm restart        Shut VMs down and start them
   vm kill           End VMs at once, without asking their guests
+  vm reset          Give VMs a fresh system disk; their home directories stay
   vm set            Change a VM's name, size or labels
   vm delete         Delete VMs and their disks
   vm list           List VMs

@@ -108,6 +108,7 @@ Deno.test("set passes on what was given, and wants something", async () => {
     cpus: null,
     memoryMib: 4096,
     diskBytes: null,
+    workDiskBytes: null,
     labels: { x: "1", ci: null },
     autoStopMs: "keep",
   }]);

@@ -15,6 +15,12 @@ export function diskBytes(text: string): number {
   return bounded("disk", text, lowest, highest);
 }
 
+/** `--work-disk` in bytes. @throws BangerError `invalid` */
+export function workDiskBytes(text: string): number {
+  const { lowest, highest } = vmLimits.workDiskBytes;
+  return bounded("work disk", text, lowest, highest);
+}
+
 function bounded(what: string, text: string, lowest: number, highest: number): number {
   const bytes = parseSize(text);
   const whole = Math.floor(bytes / 1024 ** 2) * 1024 ** 2;

@@ -1,10 +1,11 @@
+import { BangerError } from "../model/errors.ts";
 import { parseImageWord } from "../model/image_name.ts";
 import { checkName } from "../model/names.ts";
 import { vmLimits } from "../model/vm.ts";
 import { labelOption } from "./label_option.ts";
 import { autoStopMs } from "./auto_stop_option.ts";
 import { flag, value, wholeNumber } from "./command.ts";
-import { diskBytes, memoryMib } from "./size_option.ts";
+import { diskBytes, memoryMib, workDiskBytes } from "./size_option.ts";
 
 const { lowest, highest } = vmLimits.cpus;
 
@@ -36,6 +37,12 @@ export const vmOptions = {
     autoStopMs,
   ),
   disk: value("SIZE", "Size of the system disk, such as 20G; not below the image's", diskBytes),
+  workDisk: value(
+    "SIZE",
+    "Size of the disk that keeps the home directory over vm reset (8G), not with --rm",
+    workDiskBytes,
+  ),
+  noWorkDisk: flag("No such disk: the home directory is on the system disk"),
 };
 
 /** Keeps what an image says of programs from them. */
@@ -51,10 +58,19 @@ export interface VmOptionsGiven {
   readonly memory: number | undefined;
   readonly disk: number | undefined;
   readonly autoStop: number | null | undefined;
+  readonly workDisk: number | undefined;
+  readonly noWorkDisk: boolean;
 }
 
-/** The parameters of `vm.create` that {@linkcode vmOptions} decide. */
+/**
+ * The parameters of `vm.create` that {@linkcode vmOptions} decide.
+ *
+ * @throws BangerError `invalid` for options that contradict each other
+ */
 export function vmParams(given: VmOptionsGiven) {
+  if (given.noWorkDisk && given.workDisk !== undefined) {
+    throw new BangerError("invalid", "Cannot use both --work-disk and --no-work-disk");
+  }
   return {
     name: given.name ?? null,
     image: given.image ?? null,
@@ -62,6 +78,7 @@ export function vmParams(given: VmOptionsGiven) {
     cpus: given.cpus ?? null,
     memoryMib: given.memory ?? null,
     diskBytes: given.disk ?? null,
+    workDiskBytes: given.noWorkDisk ? 0 as const : given.workDisk ?? null,
     labels: Object.fromEntries(given.label),
     autoStopMs: given.autoStop ?? null,
   };

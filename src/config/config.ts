@@ -28,6 +28,8 @@ export interface Config {
     readonly memoryMib: number;
     /** Bytes; `null` is the image's own size. */
     readonly diskBytes: number | null;
+    /** Bytes of the disk that keeps the user's files; 0: a VM has none unless told otherwise. */
+    readonly workDiskBytes: number;
   };
   readonly catalog: {
     /** Base URL of a Debian mirror; `null` takes the one of the host's apt. */
@@ -52,7 +54,12 @@ export function defaultConfig(hostCpus: number): Config {
     bootTimeoutMs: 90_000,
     statsPollIntervalMs: 10_000,
     autoStopStaleAfterMs: null,
-    vmDefaults: { cpus: Math.max(1, Math.min(2, hostCpus)), memoryMib: 2048, diskBytes: null },
+    vmDefaults: {
+      cpus: Math.max(1, Math.min(2, hostCpus)),
+      memoryMib: 2048,
+      diskBytes: null,
+      workDiskBytes: 8 * 1024 ** 3,
+    },
     catalog: { debianMirror: null, url: null, fingerprints: [], keyring: null },
   };
 }

@@ -64,6 +64,16 @@ export const configKeys: Readonly<Record<string, KeyReader>> = {
     draft.vmDefaults = { ...draft.vmDefaults, diskBytes: problem };
     return undefined;
   },
+  "vm_defaults.work_disk": (value, draft) => {
+    const { lowest, highest } = vmLimits.workDiskBytes;
+    const problem = value === "none" ? 0 : size(value, lowest, highest);
+    if (typeof problem === "string") return `${problem}, or "none"`;
+    draft.vmDefaults = {
+      ...draft.vmDefaults,
+      workDiskBytes: Math.floor(problem / 1024 ** 2) * 1024 ** 2,
+    };
+    return undefined;
+  },
   "catalog.debian_mirror": (value, draft) => {
     if (typeof value !== "string" || !URL.canParse(value)) return "it must be a URL";
     const url = new URL(value);

@@ -48,6 +48,7 @@ keyring = "/keys.asc"
 cpus = 3
 memory = "1.5G"
 disk = 20480
+work_disk = "none"
 `,
     file,
     4,
@@ -61,7 +62,7 @@ disk = 20480
     bootTimeoutMs: 120_000,
     statsPollIntervalMs: null,
     autoStopStaleAfterMs: 7_200_000,
-    vmDefaults: { cpus: 3, memoryMib: 1536, diskBytes: 20 * 1024 ** 3 },
+    vmDefaults: { cpus: 3, memoryMib: 1536, diskBytes: 20 * 1024 ** 3, workDiskBytes: 0 },
     catalog: {
       debianMirror: "http://mirror.test/debian",
       url: "https://catalog.test/catalog.json",

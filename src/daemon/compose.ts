@@ -4,6 +4,7 @@
  */
 import { startSteps } from "../capabilities/list.ts";
 import { systemDisks } from "../capabilities/system_disk.ts";
+import { workDisks } from "../capabilities/work_disk.ts";
 import { findMirror } from "../debian/find_mirror.ts";
 import { ensureSshKey, knownHostsLine } from "../guest/ssh_keys.ts";
 import { buildDebianImage } from "../images/debian_image.ts";
@@ -96,6 +97,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     },
     bootSets: images,
     disks: systemDisks,
+    workDisks: workDisks({ now: deps.nowMs, randomHex }),
     steps: startSteps({
       vmm,
       processes,
@@ -160,7 +162,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
         service: vms,
         listing: new VmListing({
           store: store.vms,
-          overlay: (id) => paths.vm(id).overlay,
+          disks: (id) => paths.vm(id),
           monotonicMs: deps.monotonicMs,
         }),
         operations,

@@ -102,7 +102,9 @@ function refusal(method: string, reply: Extract<AgentReply, { ok: false }>): Ban
   // Control characters of a guest must not reach a terminal.
   const why = reply.message.replace(/[\p{Cc}\p{Cf}]/gu, "?");
   const what = method === "exec" || method === "session" ? "the command" : method;
-  const message = `Cannot run ${what} in the guest: ${why}`;
+  const message = method === "identity"
+    ? `Cannot set up the guest: ${why}`
+    : `Cannot run ${what} in the guest: ${why}`;
   switch (reply.kind) {
     case "not_found":
       return new BangerError("not_found", message, { code: guestRefusals.notFound });

@@ -8,6 +8,7 @@ import { kitInitScript } from "./kit_init.ts";
 import type { KitPackages } from "./kit_packages.ts";
 import { collectKitFiles, type KitFiles } from "./kit_tree.ts";
 import { sessionScript } from "./kit_session.ts";
+import { workDiskScript } from "./kit_work_disk.ts";
 import { sshdConfig } from "./sshd_config.ts";
 
 /** Changes when the same inputs give another kit. */
@@ -66,6 +67,7 @@ export async function buildKit(options: KitOptions): Promise<BuiltKit> {
   addText(files, "sbin/kit-init", kitInitScript, 0o755);
   addText(files, "sbin/identify", identifyScript, 0o755);
   addText(files, "sbin/session", sessionScript, 0o755);
+  addText(files, "sbin/work-disk", workDiskScript, 0o755);
   addText(files, "etc/sshd_config", sshdConfig, 0o644);
   await writeTree(tree, files);
   const total = files.size;
@@ -89,11 +91,9 @@ export async function kitInputsKey(
   options: Pick<KitOptions, "denoBinary" | "agentBundle">,
 ): Promise<string> {
   const deno = await Deno.stat(options.denoBinary);
+  const scripts = [kitInitScript, identifyScript, sessionScript, workDiskScript, sshdConfig];
   return createHash("sha256")
-    .update(
-      [builderRevision, deno.size, kitInitScript, identifyScript, sessionScript, sshdConfig]
-        .map((part) => `${part}\n`).join(""),
-    )
+    .update([builderRevision, deno.size, ...scripts].map((part) => `${part}\n`).join(""))
     .update(await Deno.readFile(options.agentBundle))
     .digest("hex");
 }

@@ -19,6 +19,7 @@ const identity: Identity = {
     dns: ["10.0.2.3"],
   },
   growRoot: false,
+  workDisk: null,
 };
 
 /** A guest's root with what a kernel always has. */

@@ -1,6 +1,7 @@
 import {
   agentPortName,
   handOverFifo,
+  homeCopyMark,
   identitySeedDir,
   kitPath,
   stewardFifo,
@@ -111,7 +112,8 @@ supervise &
 # The agent takes a second to start: meanwhile the guest becomes who it is.
 [ ! -d ${identitySeedDir} ] || ${kitPath}/sbin/identify ${identitySeedDir} </dev/null >/dev/null 2>&1 &
 steward </dev/null >/dev/null 2>&1 &
-read -r -t ${handOverS} line <>${handOverFifo}
+# A home directory that is being copied to the work disk is one that nobody may use yet.
+until read -r -t ${handOverS} line <>${handOverFifo}; do [ -e ${homeCopyMark} ] || break; done
 $b rm ${handOverFifo}
 
 for init in /sbin/init /usr/lib/systemd/systemd /lib/systemd/systemd /etc/init /bin/init; do
@@ -124,6 +126,7 @@ finish() {
   $b sleep 0.3
   $b kill -KILL -1
   $b sync
+  $b umount -a -r -t ext4
   $b mount -o remount,ro /
   $b $1 -f
 }

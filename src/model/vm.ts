@@ -9,6 +9,7 @@ export const vmStates = [
   "stopping",
   "stopped",
   "failed",
+  "resetting",
   "deleting",
 ] as const;
 
@@ -26,6 +27,8 @@ export const vmLimits = {
   cpus: { lowest: 1, highest: 64 },
   memoryMib: { lowest: 256, highest: 1024 * 1024 },
   diskBytes: { lowest: 64 * 1024 ** 2, highest: 16 * 1024 ** 4 },
+  /** A file of the host's own: its file system must take one so large, which ext4 does not at 16 TiB. */
+  workDiskBytes: { lowest: 64 * 1024 ** 2, highest: 8 * 1024 ** 4 },
 } as const;
 
 /** What a user asks for when creating a VM, with every default filled in. */
@@ -37,6 +40,8 @@ export interface VmConfig {
   readonly memoryMib: number;
   /** Size of the system disk in bytes; never below the image's. */
   readonly diskBytes: number;
+  /** Size of the work disk in bytes; 0: it has none. */
+  readonly workDiskBytes: number;
 }
 
 /** A VM as the store holds it. Times are milliseconds since the epoch. */

@@ -161,6 +161,7 @@ export class Paths {
       stateDir: state,
       runDir: run,
       overlay: `${state}/overlay.qcow2`,
+      workDisk: `${state}/work.ext4`,
       memory: `${this.memoryDir}/${vmId}`,
       memoryOnDisk: `${state}/memory`,
       consoleSegments: [`${state}/console.0`, `${state}/console.1`],
@@ -192,6 +193,8 @@ export interface VmPaths {
   readonly stateDir: string;
   readonly runDir: string;
   readonly overlay: string;
+  /** Raw ext4 file with the user's files; not every VM has one. */
+  readonly workDisk: string;
   /** Backs the guest's memory, on tmpfs; `memoryOnDisk` is for hosts whose tmpfs is too small. */
   readonly memory: string;
   readonly memoryOnDisk: string;

@@ -115,4 +115,9 @@ export const migrations: readonly Migration[] = [
     summary: "when VMs stop by themselves",
     sql: `ALTER TABLE vms ADD COLUMN auto_stop_ms INTEGER;`,
   },
+  {
+    version: 7,
+    summary: "work disks; VMs of before have none",
+    sql: `ALTER TABLE vms ADD COLUMN work_disk_bytes INTEGER NOT NULL DEFAULT 0;`,
+  },
 ];

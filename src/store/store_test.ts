@@ -35,6 +35,7 @@ const vm: VmRecord = {
     cpus: 2,
     memoryMib: 2048,
     diskBytes: 8 * 1024 ** 4,
+    workDiskBytes: 2 * 1024 ** 4,
   },
   state: "created",
   failure: null,
@@ -304,7 +305,7 @@ Deno.test(
   inTempDir((at) => {
     Store.open(at).close();
     const db = new DatabaseSync(at.storeFile);
-    for (const column of ["auto_stop_ms", "image_defaults"]) {
+    for (const column of ["work_disk_bytes", "auto_stop_ms", "image_defaults"]) {
       db.exec(`ALTER TABLE vms DROP COLUMN ${column}`);
     }
     db.exec("PRAGMA user_version = 4");

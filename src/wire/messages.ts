@@ -38,6 +38,18 @@ export const identityStampFile = "/run/banger/identity";
  */
 export const stewardFifo = "/run/banger/steward";
 
+/** The virtio-blk serial by which a guest finds its work disk. */
+export const workDiskSerial = "banger-work";
+
+/** Where a guest has its work disk; only root may look at it. The directory `home` on it is the home directory. */
+export const workDiskDir = "/run/banger/work";
+
+/** File of the guest: the work disk is in its place. */
+export const workDiskMark = "/run/banger/work-disk";
+
+/** File of the guest: a home directory is being copied, which the image's own init waits for. */
+export const homeCopyMark = "/run/banger/home-copy";
+
 /** Directory of the guest with the sessions that wait for their ssh connection, one file each. */
 export const sessionsDir = "/run/banger/sessions";
 
@@ -106,6 +118,11 @@ export interface Identity {
   } | null;
   /** Grow the root file system to its disk. */
   readonly growRoot: boolean;
+  /**
+   * The VM has a work disk, which becomes the home directory of this user: as an image names one; `null`, or
+   * one that the guest does not have, is root. `null`: no work disk.
+   */
+  readonly workDisk: { readonly user: string | null } | null;
 }
 
 /** A program to run in the guest. stdin is stream data host → guest until EOF. */

@@ -27,6 +27,7 @@ function vmRecord(n: number): VmRecord {
       cpus: 2,
       memoryMib: 2048,
       diskBytes: 8 * 1024 ** 3,
+      workDiskBytes: 0,
     },
     state: "stopped",
     failure: null,

@@ -43,6 +43,9 @@ export const vmRun = defineCommand({
       const what = branch === undefined ? "PATH" : "--branch";
       throw new BangerError("invalid", `Cannot use ${what} with --no-workspace: nothing is copied`);
     }
+    if (options.rm && options.workDisk !== undefined) {
+      throw new BangerError("invalid", "Cannot use --work-disk with --rm: nothing would be kept");
+    }
     const { runVm } = await import("../run/run_vm.ts");
     return await runVm(context, {
       ...options,

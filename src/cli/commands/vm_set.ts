@@ -21,13 +21,18 @@ const noLabel: ListSpec<string> = {
 /** `banger vm set` */
 export const vmSet = defineCommand({
   description:
-    "Changes all of what is given, or nothing. Processors, memory and disk of a VM that does " +
-    "not run; the disk only grows, and its file system with it at the next start.",
+    "Changes all of what is given, or nothing. Processors, memory and disks of a VM that does " +
+    "not run; disks only grow, and their file systems with them at the next start.",
   options: {
     name: value("NAME", "Another name", (text) => checkName("VM", text)),
     cpus: vmOptions.cpus,
     memory: vmOptions.memory,
     disk: value("SIZE", "A larger system disk, such as 20G", vmOptions.disk.parse),
+    workDisk: value(
+      "SIZE",
+      "A larger work disk, or a first one, which gets the home directory",
+      vmOptions.workDisk.parse,
+    ),
     label: labelOption,
     noLabel,
     autoStop: value(
@@ -40,7 +45,7 @@ export const vmSet = defineCommand({
   examples: [["banger vm set web --memory 4G --label team=a", "after banger vm stop web"]],
   run: async (context, { options, args }) => {
     const ref = vmReference(args.vm);
-    const { name, cpus, memory, disk, label, noLabel, autoStop } = options;
+    const { name, cpus, memory, disk, workDisk, label, noLabel, autoStop } = options;
     const labels = Object.fromEntries<string | null>([
       ...noLabel.map((key) => [key, null] as const),
       ...label,
@@ -50,10 +55,11 @@ export const vmSet = defineCommand({
       cpus: cpus ?? null,
       memoryMib: memory ?? null,
       diskBytes: disk ?? null,
+      workDiskBytes: workDisk ?? null,
       labels,
       autoStopMs: autoStop === undefined ? "keep" as const : autoStop,
     };
-    const values = [name, cpus, memory, disk, autoStop];
+    const values = [name, cpus, memory, disk, workDisk, autoStop];
     if (values.every((it) => it === undefined) && label.length + noLabel.length === 0) {
       throw new BangerError("invalid", `Cannot change VM "${ref}": nothing to change was given`, {
         hint: "banger vm set --help",

@@ -21,6 +21,12 @@ export const vmShow = defineCommand({
   },
 });
 
+function workDisk(vm: VmView): [string, string][] {
+  if (vm.workDiskBytes === 0) return [];
+  const used = bytesText(vm.workDiskUsedBytes);
+  return [["Work disk", `${bytesText(vm.workDiskBytes)} (${used} used on the host)`]];
+}
+
 function vmText(vm: VmView): string {
   const used = `${bytesText(vm.diskBytes)} (${bytesText(vm.diskUsedBytes)} used on the host)`;
   const pairs: [string, string][] = [
@@ -32,6 +38,7 @@ function vmText(vm: VmView): string {
     ["CPUs", String(vm.cpus)],
     ["Memory", bytesText(vm.memoryMib * 1024 ** 2)],
     ["Disk", used],
+    ...workDisk(vm),
     ["Created", momentText(vm.createdAtMs)],
   ];
   const labels = Object.entries(vm.labels);

@@ -12,7 +12,7 @@ import { withDaemon } from "../with_daemon.ts";
 export const vmStats = defineCommand({
   description:
     "All running VMs when none is named. CPU is of one processor, so that a VM with two can have 200 %; " +
-    "MEMORY and DISK are what the guest uses; ON HOST is what its disk takes there.",
+    "MEMORY and DISK are what the guest uses; ON HOST is what its disks take there.",
   options: {
     watch: flag("Print it again every second, until Ctrl-C", "w"),
     history: flag("What was measured of one VM in the last hour"),

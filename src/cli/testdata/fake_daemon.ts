@@ -30,6 +30,8 @@ export function vmViewOf(given: Partial<VmView> = {}): VmView {
     labels: {},
     autoStopMs: null,
     diskUsedBytes: 200 * 1024 ** 2,
+    workDiskBytes: 8 * 1024 ** 3,
+    workDiskUsedBytes: 1024 ** 2,
     ephemeral: false,
     workspace: null,
     createdAtMs: 1_700_000_000_000,

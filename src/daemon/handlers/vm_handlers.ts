@@ -16,7 +16,7 @@ import { defaultStopTimeoutMs } from "../../services/vm/stop.ts";
 import type { VmStats } from "../../services/vm/stats.ts";
 import { statsViewOf } from "../../services/vm/stats_view.ts";
 import type { VmListing } from "../../services/vm/listing.ts";
-import { diskUsed, viewOf } from "../../services/vm/view.ts";
+import { disksUsed, viewOf } from "../../services/vm/view.ts";
 import type { VmService } from "../../services/vm/vm_service.ts";
 import type { ServiceHandlers } from "../handler_table.ts";
 
@@ -47,10 +47,14 @@ type VmHandlers = Pick<ServiceHandlers, Extract<keyof ServiceHandlers, `vm.${str
 /** Handlers of every `vm.*` method. */
 export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
   const { service, operations } = deps;
-  const view = (vm: VmRecord) => viewOf(vm, diskUsed(service.paths(vm.id).overlay));
+  const view = (vm: VmRecord) => viewOf(vm, disksUsed(vm, service.paths(vm.id)));
+  const onHost = (vm: VmRecord) => {
+    const { system, work } = disksUsed(vm, service.paths(vm.id));
+    return system + work;
+  };
   /** Begins an operation on an existing VM whose result is the VM. */
   const onVm = async (
-    method: "vm.start" | "vm.stop" | "vm.restart" | "vm.delete",
+    method: "vm.start" | "vm.stop" | "vm.restart" | "vm.reset" | "vm.delete",
     ref: string,
     body: (
       id: VmId,
@@ -125,6 +129,8 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
         const request = { timeoutMs: timeoutMs ?? defaultStopTimeoutMs, force };
         return service.restart(id, request, reporter, signal);
       }),
+    "vm.reset": ({ vm, ...request }) =>
+      onVm("vm.reset", vm, (id, reporter, signal) => service.reset(id, request, reporter, signal)),
     "vm.set": async ({ vm: ref, ...request }, { signal }) => {
       await deps.reconciled;
       return { vm: view(await service.set(ref, request, signal)) };
@@ -152,7 +158,7 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
     "vm.stats": async ({ vms: refs }) => {
       await deps.reconciled;
       const statsOf = async (vm: VmRecord) =>
-        statsViewOf(vm, await deps.stats.measure(vm), diskUsed(service.paths(vm.id).overlay));
+        statsViewOf(vm, await deps.stats.measure(vm), onHost(vm));
       if (refs !== null) {
         return { stats: await Promise.all(refs.map((ref) => statsOf(service.find(ref)))) };
       }
@@ -163,8 +169,8 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
     "vm.stats_history": async ({ vm: ref }) => {
       await deps.reconciled;
       const vm = service.find(ref);
-      const onHost = diskUsed(service.paths(vm.id).overlay);
-      return { stats: deps.stats.history(vm.id).map((it) => statsViewOf(vm, it, onHost)) };
+      const bytes = onHost(vm);
+      return { stats: deps.stats.history(vm.id).map((it) => statsViewOf(vm, it, bytes)) };
     },
     "vm.ports": async ({ vm: ref }, { signal }) => {
       await deps.reconciled;

@@ -31,7 +31,14 @@ async function fixture(body: (fixture: Fixture) => Promise<void>): Promise<void>
   const uses: VmUses = {
     list: () =>
       vms.map((vm, at) => ({
-        config: { ...vm, name: `vm-${at}`, cpus: 1, memoryMib: 512, diskBytes: 1 },
+        config: {
+          ...vm,
+          name: `vm-${at}`,
+          cpus: 1,
+          memoryMib: 512,
+          diskBytes: 1,
+          workDiskBytes: 0,
+        },
         imageDigest: vm.imageDigest,
         kernelDigest: vm.kernelDigest,
       })),

@@ -40,7 +40,15 @@ async function fixture(body: (fixture: Fixture) => Promise<void>): Promise<void>
       (await service.registerImage({ name, path, kernel: kernel ?? null }, never)).digest,
     promote: (name = "mine") => service.promoteImage(name, recordingReporter(), never),
     useIt: (name = "mine") => {
-      const config = { name: "web", image: name, kernel, cpus: 1, memoryMib: 512, diskBytes: 1 };
+      const config = {
+        name: "web",
+        image: name,
+        kernel,
+        cpus: 1,
+        memoryMib: 512,
+        diskBytes: 1,
+        workDiskBytes: 0,
+      };
       const imageDigest = deps.images.find(name)!.digest;
       vms.list = () => [{ config, imageDigest, kernelDigest: "sha256:0" }];
     },

@@ -63,6 +63,8 @@ export interface StepContext {
   readonly vm: VmRecord;
   readonly paths: VmPaths;
   readonly bootSet: BootSet;
+  /** The VM is being created: what `prepare` makes of the user's own is made only now. */
+  readonly isNew: boolean;
   readonly facts: StartFacts;
   /** From 1 to {@linkcode maxStartAttempts}. */
   readonly attempt: number;
@@ -114,8 +116,18 @@ export interface VmStore {
 export interface VmDisks {
   /** Whether the VM's disk was made already. */
   has(paths: VmPaths): Promise<boolean>;
+  /** Removes a disk that no VMM has open, for good once this settles; none is no error. */
+  remove(paths: VmPaths): Promise<void>;
   /** Makes a disk that no VMM has open larger. @throws BangerError `internal`, `exhausted` */
   grow(paths: VmPaths, sizeBytes: number, signal: AbortSignal): Promise<void>;
+}
+
+/** The VMs' work disks, which `work_disk` makes. A VM has one when its row says how large. */
+export interface WorkDisks {
+  /** Makes a new, empty one, also in place of one that no row speaks of. @throws BangerError `exhausted` */
+  make(paths: VmPaths, sizeBytes: number): Promise<void>;
+  /** Makes one larger that no VMM has open. @throws BangerError `precondition` when it is missing */
+  grow(paths: VmPaths, sizeBytes: number): Promise<void>;
 }
 
 /** Where boot sets come from; pulls on a miss. */

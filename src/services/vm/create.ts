@@ -18,6 +18,8 @@ export interface CreateRequest {
   readonly cpus: number | null;
   readonly memoryMib: number | null;
   readonly diskBytes: number | null;
+  /** Bytes; 0: none. An ephemeral VM has none, whatever is configured. */
+  readonly workDiskBytes: number | null;
   readonly labels: Labels;
   readonly autoStopMs: number | null;
   readonly workspace: string | null;
@@ -58,12 +60,14 @@ export async function createVm(
         cpus: request.cpus ?? deps.defaults.cpus,
         memoryMib: request.memoryMib ?? deps.defaults.memoryMib,
         diskBytes,
+        workDiskBytes: workDiskSize(deps, request),
       }, bootSet)));
     request.onReserved?.(vm.id);
     const context: StepContext = {
       vm,
       paths: deps.paths(vm.id),
       bootSet,
+      isNew: true,
       facts: emptyFacts(),
       attempt: 1,
       gitIdentity: request.gitIdentity,
@@ -100,6 +104,12 @@ function diskSize(asked: number | null, bootSet: BootSet): number {
     `Cannot use a disk of ${gibText(asked)}: image "${bootSet.image.name}" needs ${gibText(least)}`,
     { hint: `Leave --disk out, or give at least ${Math.ceil(least / 1024 ** 3)}G (it is sparse)` },
   );
+}
+
+/** Nothing of an ephemeral VM is kept, and its start is to be as short as it can be. */
+function workDiskSize(deps: VmServiceDeps, request: CreateRequest): number {
+  if (request.ephemeral) return 0;
+  return request.workDiskBytes ?? deps.defaults.workDiskBytes;
 }
 
 function insertRow(

@@ -12,7 +12,7 @@ type Name = typeof names[number];
 type Verb =
   | { readonly verb: "create"; readonly vm: Name; readonly start: boolean }
   | { readonly verb: "start" | "stop" | "kill" | "restart"; readonly vm: Name }
-  | { readonly verb: "delete"; readonly vm: Name; readonly force: boolean }
+  | { readonly verb: "delete" | "reset"; readonly vm: Name; readonly force: boolean }
   | { readonly verb: "cpus"; readonly vm: Name; readonly cpus: number }
   | { readonly verb: "rename"; readonly vm: Name; readonly to: Name };
 
@@ -55,6 +55,10 @@ function step(model: Model, given: Verb, id: VmId | null): readonly [Model, Answ
       return vm.state === "running" && !given.force
         ? [model, "conflict"]
         : [new Map([...model].filter(([key]) => key !== id)), "ok"];
+    case "reset":
+      // None of them has a work disk.
+      if (!given.force) return [model, vm.state === "running" ? "conflict" : "precondition"];
+      return vm.state === "running" ? set({ state: "stopped" }) : [model, "ok"];
     case "cpus":
       if (vm.state === "running" && vm.cpus !== given.cpus) return [model, "precondition"];
       return set({ cpus: given.cpus });
@@ -103,7 +107,14 @@ async function run(
   id: VmId | null,
 ): Promise<VmId | null> {
   const change = {
-    ...{ name: null, cpus: null, memoryMib: null, diskBytes: null, labels: {} },
+    ...{
+      name: null,
+      cpus: null,
+      memoryMib: null,
+      diskBytes: null,
+      workDiskBytes: null,
+      labels: {},
+    },
     autoStopMs: "keep" as const,
   };
   if (given.verb === "create") {
@@ -125,6 +136,9 @@ async function run(
     case "delete":
       await service.delete(id, given.force, silent, never);
       break;
+    case "reset":
+      await service.reset(id, { image: null, force: given.force }, silent, never);
+      break;
     case "cpus":
       await service.set(id, { ...change, cpus: given.cpus }, never);
       break;
@@ -142,7 +156,7 @@ const verb: fc.Arbitrary<Verb> = fc.oneof(
     arbitrary: fc.record({ verb: fc.constant("create"), vm: name, start: fc.boolean() }),
   },
   fc.record({ verb: fc.constantFrom("start", "stop", "kill", "restart"), vm: name }),
-  fc.record({ verb: fc.constant("delete"), vm: name, force: fc.boolean() }),
+  fc.record({ verb: fc.constantFrom("delete", "reset"), vm: name, force: fc.boolean() }),
   fc.record({ verb: fc.constant("cpus"), vm: name, cpus: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ verb: fc.constant("rename"), vm: name, to: name }),
 ) as fc.Arbitrary<Verb>;

@@ -1,8 +1,9 @@
 import type { VmOverview, VmView } from "../../api/vm.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { VmRecord, VmState } from "../../model/vm.ts";
+import type { VmPaths } from "../../paths/paths.ts";
 import { Serialised } from "../../transport/serialised.ts";
-import { diskUsed, viewOf } from "./view.ts";
+import { type DisksUsed, disksUsed, viewOf } from "./view.ts";
 
 /** The rows behind the list. A revision tells which of them are still those of last time. */
 export interface ListedVms {
@@ -17,8 +18,8 @@ export interface ListedVms {
 /** What {@linkcode VmListing} needs. */
 export interface VmListingDeps {
   readonly store: ListedVms;
-  /** Where a VM's disk is. */
-  readonly overlay: (id: VmId) => string;
+  /** Where a VM's disks are. */
+  readonly disks: (id: VmId) => Pick<VmPaths, "overlay" | "workDisk">;
   /** Milliseconds since any fixed point. */
   readonly monotonicMs: () => number;
 }
@@ -36,8 +37,8 @@ const maxSharedTexts = 1024;
 interface Listed {
   readonly id: VmId;
   readonly createdAtMs: number;
-  /** Bytes that its disk took when it was measured. */
-  readonly diskUsedBytes: number;
+  /** What its disks took when they were measured. */
+  readonly used: DisksUsed;
   /** May write to its disk. */
   readonly isBusy: boolean;
   /** JSON of its view. */
@@ -121,18 +122,19 @@ export class VmListing {
   #measureBusy(): void {
     if (this.#deps.monotonicMs() - this.#measuredAtMs < maxAgeMs) return;
     this.#measuredAtMs = this.#deps.monotonicMs();
-    for (const [index, { id, isBusy, diskUsedBytes }] of this.#listed.entries()) {
-      if (!isBusy || diskUsed(this.#deps.overlay(id)) === diskUsedBytes) continue;
-      const vm = this.#deps.store.find(id);
+    for (const [index, { id, isBusy, used }] of this.#listed.entries()) {
+      const vm = isBusy ? this.#deps.store.find(id) : undefined;
       if (vm === undefined) continue;
+      const { system, work } = disksUsed(vm, this.#deps.disks(id));
+      if (system === used.system && work === used.work) continue;
       this.#listed[index] = this.#make(vm);
       this.#views = undefined;
     }
   }
 
   #make(vm: VmRecord): Listed {
-    const diskUsedBytes = diskUsed(this.#deps.overlay(vm.id));
-    const view = viewOf(vm, diskUsedBytes);
+    const used = disksUsed(vm, this.#deps.disks(vm.id));
+    const view = viewOf(vm, used);
     const { name, state, image, cpus, memoryMib, diskBytes, vmm, accelerator } = view;
     const group: VmOverview["groups"][number] = {
       state,
@@ -146,7 +148,7 @@ export class VmListing {
     return {
       id: vm.id,
       createdAtMs: vm.createdAtMs,
-      diskUsedBytes,
+      used,
       isBusy: !quiet.has(vm.state),
       view: JSON.stringify(view),
       row: `[${JSON.stringify(name)},${vm.createdAtMs}`,

@@ -25,7 +25,7 @@ class Fixture {
   fresh(): VmListing {
     return new VmListing({
       store: this,
-      overlay: (id) => `${this.dir}/${id}`,
+      disks: (id) => ({ overlay: `${this.dir}/${id}`, workDisk: `${this.dir}/${id}.work` }),
       monotonicMs: () => this.nowMs,
     });
   }
@@ -228,7 +228,15 @@ Deno.test("what is listed keeps the contract", () => {
 function vmRecord(name: string, state: VmState): VmRecord {
   return {
     id: name as VmId,
-    config: { name, image: "i", kernel: "k", cpus: 1, memoryMib: 512, diskBytes: 1 << 30 },
+    config: {
+      name,
+      image: "i",
+      kernel: "k",
+      cpus: 1,
+      memoryMib: 512,
+      diskBytes: 1 << 30,
+      workDiskBytes: 0,
+    },
     state,
     failure: null,
     ephemeral: false,

@@ -5,6 +5,7 @@ import { restingStates, type VmRecord } from "../../model/vm.ts";
 import type { AdoptedVm } from "./live.ts";
 import type { VmPaths } from "../../paths/paths.ts";
 import { deleteVm } from "./delete.ts";
+import { finishReset } from "./reset.ts";
 import { cleanupAll, stopAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 import { watchMachine } from "./watch.ts";
@@ -25,7 +26,7 @@ const atOnce = 32;
 
 /**
  * Runs once at the daemon's start, before the first request: adopts VMs that still run, finishes
- * deletions, ends half-made starts, deletes VMs whose client is gone, removes what belongs to no
+ * deletions and resets, ends half-made starts, deletes VMs whose client is gone, removes what belongs to no
  * VM. One VM's failure is logged and does not keep the others.
  */
 export async function reconcileAll(
@@ -65,6 +66,13 @@ async function reconcileVm(
 ): Promise<void> {
   if (vm.ephemeral || vm.state === "deleting") {
     await deleteVm(deps, vm.id, true, reporter, signal);
+    return;
+  }
+  if (vm.state === "resetting") {
+    await deps.locks.vm(vm.id, signal, async () => {
+      await stopAll(deps.steps, vm.id, deps.paths(vm.id));
+      await finishReset(deps, vm);
+    });
     return;
   }
   if (restingStates.includes(vm.state)) {

@@ -3,7 +3,7 @@ import type { VmId } from "../../model/ids.ts";
 import { labelLimits, type Labels } from "../../model/labels.ts";
 import { restingStates, type VmConfig, type VmRecord } from "../../model/vm.ts";
 import { gibText } from "./gib_text.ts";
-import { requireVm } from "./start.ts";
+import { requireVm, resetCutOff } from "./start.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 
 /** What is to be changed; `null` stays as it is. */
@@ -13,6 +13,8 @@ export interface SetRequest {
   readonly memoryMib: number | null;
   /** Bytes; never below what it has. */
   readonly diskBytes: number | null;
+  /** Likewise; of a VM without a work disk: it gets one. */
+  readonly workDiskBytes: number | null;
   /** A value sets a label, `null` removes it. */
   readonly labels: Readonly<Record<string, string | null>>;
   /** As in `VmRecord`; `"keep"` leaves it. */
@@ -21,10 +23,11 @@ export interface SetRequest {
 
 /**
  * Changes a VM: all of what was asked for, or nothing. Takes vmLock[id]. A new name is what the guest is
- * called from its next start on; a larger disk is what its file system grows to then.
+ * called from its next start on; a larger disk is what its file system grows to then, and a first work disk is what
+ * its home directory is copied to.
  *
- * @throws BangerError `precondition` when processors, memory or disk of a running VM are to change,
- * `invalid` when the disk is to shrink, `conflict` when the name is taken, `not_found`, `exhausted`
+ * @throws BangerError `precondition` when processors, memory or disks of a running VM are to change,
+ * `invalid` when a disk is to shrink, `conflict` when the name is taken, `not_found`, `exhausted`
  */
 export async function setVm(
   deps: VmServiceDeps,
@@ -37,9 +40,14 @@ export async function setVm(
     const config = changedConfig(vm, request);
     const labels = changedLabels(vm, request.labels);
     checkState(vm, config);
-    if (config.diskBytes > vm.config.diskBytes && await deps.disks.has(deps.paths(id))) {
-      // First the disk: one that is larger than its row says does no harm.
-      await deps.disks.grow(deps.paths(id), config.diskBytes, signal);
+    const paths = deps.paths(id);
+    // First the disks: one that is larger than its row says does no harm.
+    if (config.diskBytes > vm.config.diskBytes && await deps.disks.has(paths)) {
+      await deps.disks.grow(paths, config.diskBytes, signal);
+    }
+    if (config.workDiskBytes > vm.config.workDiskBytes) {
+      if (vm.config.workDiskBytes > 0) await deps.workDisks.grow(paths, config.workDiskBytes);
+      else await deps.workDisks.make(paths, config.workDiskBytes);
     }
     const autoStopMs = request.autoStopMs === "keep" ? vm.autoStopMs : request.autoStopMs;
     return deps.store.update(id, { config, labels, autoStopMs });
@@ -48,32 +56,40 @@ export async function setVm(
 
 function changedConfig({ config }: VmRecord, request: SetRequest): VmConfig {
   const diskBytes = request.diskBytes ?? config.diskBytes;
-  if (diskBytes < config.diskBytes) {
-    throw new BangerError(
-      "invalid",
-      `Cannot shrink the disk of VM "${config.name}" from ${gibText(config.diskBytes)} to ${
-        gibText(diskBytes)
-      }: disks only grow`,
-    );
-  }
+  const workDiskBytes = request.workDiskBytes ?? config.workDiskBytes;
+  checkGrowth(config.name, "disk", config.diskBytes, diskBytes);
+  checkGrowth(config.name, "work disk", config.workDiskBytes, workDiskBytes);
   return {
     ...config,
     name: request.name ?? config.name,
     cpus: request.cpus ?? config.cpus,
     memoryMib: request.memoryMib ?? config.memoryMib,
     diskBytes,
+    workDiskBytes,
   };
 }
 
+function checkGrowth(name: string, what: string, from: number, to: number): void {
+  if (to >= from) return;
+  throw new BangerError(
+    "invalid",
+    `Cannot shrink the ${what} of VM "${name}" from ${gibText(from)} to ${
+      gibText(to)
+    }: disks only grow`,
+  );
+}
+
 function checkState(vm: VmRecord, next: VmConfig): void {
-  const { name, cpus, memoryMib, diskBytes } = vm.config;
+  const { name, cpus, memoryMib, diskBytes, workDiskBytes } = vm.config;
   if (vm.state === "deleting") {
     throw new BangerError("conflict", `Cannot change VM "${name}": it is being deleted`);
   }
+  if (vm.state === "resetting") throw resetCutOff("change", vm);
   const changes = [
     ...(next.cpus === cpus ? [] : ["processors"]),
     ...(next.memoryMib === memoryMib ? [] : ["memory"]),
     ...(next.diskBytes === diskBytes ? [] : ["disk"]),
+    ...(next.workDiskBytes === workDiskBytes ? [] : ["work disk"]),
   ];
   if (changes.length === 0 || restingStates.includes(vm.state)) return;
   throw new BangerError(

@@ -52,6 +52,7 @@ export async function startHeld(
   if (vm.state === "deleting") {
     throw new BangerError("conflict", `Cannot start VM "${vm.config.name}": it is being deleted`);
   }
+  if (vm.state === "resetting") throw resetCutOff("start", vm);
   const bootSet = await deps.bootSets.find(vm);
   await preflight(deps.steps);
   deps.store.update(id, { state: "starting", failure: null });
@@ -59,6 +60,7 @@ export async function startHeld(
     vm,
     paths: deps.paths(id),
     bootSet,
+    isNew: false,
     facts: emptyFacts(),
     attempt: 1,
     gitIdentity: null,
@@ -124,6 +126,14 @@ async function startUntilSound(
       context.reporter.notice(`Starting it again: ${reasonOf(error).replace(/^[^:]*: /, "")}`);
     }
   }
+}
+
+/** What is said of a VM whose reset was cut off and could not be carried on. */
+export function resetCutOff(verb: string, { config }: VmRecord): BangerError {
+  const { name } = config;
+  return new BangerError("conflict", `Cannot ${verb} VM "${name}": its reset was cut off`, {
+    hint: `banger vm reset --force ${name} carries it on`,
+  });
 }
 
 /** @throws BangerError `not_found` */

@@ -15,6 +15,7 @@ function contextWith(signal: AbortSignal): StepContext {
     vm: { id } as StepContext["vm"],
     paths,
     bootSet: {} as BootSet,
+    isNew: false,
     facts: emptyFacts(),
     attempt: 1,
     gitIdentity: null,

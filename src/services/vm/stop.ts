@@ -3,7 +3,7 @@ import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import { restingStates, type VmRecord } from "../../model/vm.ts";
 import type { LiveVm } from "./live.ts";
-import { requireVm } from "./start.ts";
+import { requireVm, resetCutOff } from "./start.ts";
 import { stopAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 
@@ -65,6 +65,7 @@ export async function stopHeld(
   if (vm.state === "deleting") {
     throw new BangerError("conflict", `Cannot stop VM "${vm.config.name}": it is being deleted`);
   }
+  if (vm.state === "resetting") throw resetCutOff("stop", vm);
   if (restingStates.includes(vm.state)) return vm;
   deps.store.update(id, { state: "stopping" });
   await bringDown(deps, id, request, reporter, signal);

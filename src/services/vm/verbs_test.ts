@@ -7,6 +7,7 @@ const change = {
   cpus: null,
   memoryMib: null,
   diskBytes: null,
+  workDiskBytes: null,
   labels: {},
   autoStopMs: "keep" as const,
 };

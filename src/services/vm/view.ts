@@ -1,8 +1,16 @@
 import type { VmView } from "../../api/vm.ts";
 import type { VmRecord } from "../../model/vm.ts";
+import type { VmPaths } from "../../paths/paths.ts";
 
-/** A VM as clients see it. `diskUsedBytes`: what its disk takes on the host, {@linkcode diskUsed}. */
-export function viewOf(vm: VmRecord, diskUsedBytes: number): VmView {
+/** What a VM's disks really take on the host, in bytes. */
+export interface DisksUsed {
+  readonly system: number;
+  /** 0 without a work disk. */
+  readonly work: number;
+}
+
+/** A VM as clients see it. `used` is of now: {@linkcode disksUsed}. */
+export function viewOf(vm: VmRecord, used: DisksUsed): VmView {
   const runs = vm.state === "running" || vm.state === "stopping";
   return {
     id: vm.id,
@@ -16,7 +24,9 @@ export function viewOf(vm: VmRecord, diskUsedBytes: number): VmView {
     diskBytes: vm.config.diskBytes,
     labels: vm.labels,
     autoStopMs: vm.autoStopMs,
-    diskUsedBytes,
+    diskUsedBytes: used.system,
+    workDiskBytes: vm.config.workDiskBytes,
+    workDiskUsedBytes: used.work,
     ephemeral: vm.ephemeral,
     workspace: vm.workspace,
     createdAtMs: vm.createdAtMs,
@@ -28,8 +38,19 @@ export function viewOf(vm: VmRecord, diskUsedBytes: number): VmView {
   };
 }
 
+/** What the disks of a VM take now: one stat(2) each. */
+export function disksUsed(
+  vm: VmRecord,
+  paths: Pick<VmPaths, "overlay" | "workDisk">,
+): DisksUsed {
+  return {
+    system: diskUsed(paths.overlay),
+    work: vm.config.workDiskBytes === 0 ? 0 : diskUsed(paths.workDisk),
+  };
+}
+
 /** Bytes that the file at `path` takes on the host; 0 when there is none. One stat(2). */
-export function diskUsed(path: string): number {
+function diskUsed(path: string): number {
   try {
     // st_blocks counts 512-byte units whatever the file system's block size is, stat(2).
     return (Deno.statSync(path).blocks ?? 0) * 512;

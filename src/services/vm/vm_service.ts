@@ -3,7 +3,7 @@ import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmConfig, VmRecord } from "../../model/vm.ts";
 import type { VmPaths } from "../../paths/paths.ts";
-import type { BootSetSource, StartStep, VmDisks, VmStore } from "./contract.ts";
+import type { BootSetSource, StartStep, VmDisks, VmStore, WorkDisks } from "./contract.ts";
 import { type CreateRequest, createVm } from "./create.ts";
 import { deleteVm } from "./delete.ts";
 import type { Machine } from "../../vmm/contract.ts";
@@ -11,6 +11,7 @@ import type { Lanes } from "./lanes.ts";
 import type { LiveVm } from "./live.ts";
 import type { LiveTable } from "./live.ts";
 import { reconcileAll, type ReconcileDeps } from "./reconcile.ts";
+import { type ResetRequest, resetVm } from "./reset.ts";
 import { restartVm } from "./restart.ts";
 import { type SetRequest, setVm } from "./set.ts";
 import { startVm } from "./start.ts";
@@ -39,6 +40,7 @@ export interface VmServiceDeps extends ReconcileDeps {
   readonly locks: VmLocks;
   readonly bootSets: BootSetSource;
   readonly disks: VmDisks;
+  readonly workDisks: WorkDisks;
   readonly steps: readonly StartStep[];
   readonly live: LiveTable;
   /** The lanes of a machine that this daemon has started or taken over; none is in use. */
@@ -100,6 +102,16 @@ export class VmService {
     signal: AbortSignal,
   ): Promise<VmRecord> {
     return restartVm(this.#deps, this.find(ref).id, request, reporter, signal);
+  }
+
+  /** Throws a VM's system disk away and makes a fresh one; see {@linkcode resetVm}. */
+  reset(
+    ref: string,
+    request: ResetRequest,
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<VmRecord> {
+    return resetVm(this.#deps, this.find(ref).id, request, reporter, signal);
   }
 
   /** Changes a VM's name, size or labels. */

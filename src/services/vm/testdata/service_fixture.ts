@@ -3,6 +3,7 @@
  * not be imported by anything but tests.
  */
 import type { AgentSession } from "../../../guest/agent_session.ts";
+import { BangerError } from "../../../model/errors.ts";
 import type { VmId } from "../../../model/ids.ts";
 import type { StageReporter } from "../../../model/stages.ts";
 import type { VmRecord } from "../../../model/vm.ts";
@@ -27,6 +28,7 @@ export const never: AbortSignal = new AbortController().signal;
 export function createRequest(name: string, given: Partial<CreateRequest> = {}): CreateRequest {
   return {
     ...{ name, image: null, kernel: null, cpus: null, memoryMib: null, diskBytes: null },
+    ...{ workDiskBytes: null },
     ...{ labels: {}, autoStopMs: null, workspace: null, ephemeral: false, start: false },
     ...{ gitIdentity: null, imageDefaults: true },
     ...given,
@@ -41,6 +43,8 @@ export class ServiceFixture implements Disposable {
   readonly running = new Map<VmId, FakeMachine>();
   /** Sizes of the disks that there are, in bytes. */
   readonly disks = new Map<VmId, number>();
+  /** Likewise of work disks. */
+  readonly workDisks = new Map<VmId, number>();
   /** Called in the middle of every step; to make things take time. */
   pause: () => Promise<void> = () => Promise.resolve();
   /** Set: starts fail with it. */
@@ -49,6 +53,11 @@ export class ServiceFixture implements Disposable {
   readonly startFailures: Error[] = [];
   /** How many starts have come as far as the machine. */
   starts = 0;
+  /** Set: disks cannot be removed, or made. */
+  removeFailure: Error | undefined;
+  prepareFailure: Error | undefined;
+  /** The images that can be had, and how large their disks are. */
+  readonly images = new Map([["base", 8 * 1024 ** 3]]);
   readonly warnings: string[] = [];
   readonly #dir: string;
 
@@ -96,14 +105,29 @@ export class ServiceFixture implements Disposable {
         create: (signal, body) => locks.hold("create_vm", "all", signal, body),
       },
       bootSets: {
-        ensure: () => Promise.resolve(bootSet),
-        find: () => Promise.resolve(bootSet),
+        ensure: (image) => Promise.resolve().then(() => this.#bootSetOf(image)),
+        find: ({ config }) => Promise.resolve(this.#bootSetOf(config.image)),
       },
       disks: {
         has: ({ stateDir }) => Promise.resolve(this.disks.has(stateDir as VmId)),
+        remove: async ({ stateDir }) => {
+          await this.pause();
+          if (this.removeFailure !== undefined) throw this.removeFailure;
+          this.disks.delete(stateDir as VmId);
+        },
         grow: async ({ stateDir }, sizeBytes) => {
           await this.pause();
           this.disks.set(stateDir as VmId, sizeBytes);
+        },
+      },
+      workDisks: {
+        make: ({ stateDir }, sizeBytes) => {
+          this.workDisks.set(stateDir as VmId, sizeBytes);
+          return Promise.resolve();
+        },
+        grow: ({ stateDir }, sizeBytes) => {
+          this.workDisks.set(stateDir as VmId, sizeBytes);
+          return Promise.resolve();
         },
       },
       steps: [this.#diskStep(), this.#machineStep()],
@@ -121,6 +145,7 @@ export class ServiceFixture implements Disposable {
         cpus: 2,
         memoryMib: 1024,
         diskBytes: null,
+        workDiskBytes: 0,
       },
       // Only the id is needed of them.
       paths: (id) => ({ stateDir: id }) as unknown as VmPaths,
@@ -131,12 +156,25 @@ export class ServiceFixture implements Disposable {
     });
   }
 
+  #bootSetOf(name: string): BootSet {
+    const virtualBytes = this.images.get(name);
+    if (virtualBytes === undefined) {
+      throw new BangerError("not_found", `Cannot find image "${name}": there is none`);
+    }
+    return {
+      image: { name, digest: `sha256:${name}`, virtualBytes, kernel: "kernel" },
+      kernel: { name: "kernel", digest: "sha256:bb" },
+      kitPath: "/kit",
+    } as BootSet;
+  }
+
   #diskStep(): StartStep {
     return {
       name: "system_disk",
       dependsOn: [],
       prepare: async ({ vm }) => {
         await this.pause();
+        if (this.prepareFailure !== undefined) throw this.prepareFailure;
         if (!this.disks.has(vm.id)) this.disks.set(vm.id, vm.config.diskBytes);
       },
       cleanup: async (id) => {
@@ -171,12 +209,6 @@ export class ServiceFixture implements Disposable {
     };
   }
 }
-
-const bootSet = {
-  image: { name: "base", digest: "sha256:aa", virtualBytes: 8 * 1024 ** 3 },
-  kernel: { name: "kernel", digest: "sha256:bb" },
-  kitPath: "/kit",
-} as BootSet;
 
 /** A machine without a process. */
 export class FakeMachine implements Machine {

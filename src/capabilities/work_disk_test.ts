@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { isBangerError } from "../model/errors.ts";
+import type { StepContext } from "../services/vm/contract.ts";
+import { emptyFacts } from "../services/vm/start.ts";
+import { workDiskStep } from "./work_disk.ts";
+
+const step = workDiskStep({ now: () => 1_700_000_000_000, randomHex: (n) => "ab".repeat(n) });
+const sizeBytes = 64 * 1024 ** 2;
+
+/** What the step is given for a VM with a work disk of so many bytes, in a directory of its own. */
+async function withVm(
+  workDiskBytes: number,
+  body: (context: (isNew: boolean) => StepContext, path: string) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "banger-work-disk-" });
+  const workDisk = `${dir}/work.ext4`;
+  try {
+    await body((isNew) => ({
+      vm: { config: { name: "web", workDiskBytes } },
+      paths: { workDisk },
+      bootSet: { image: {} },
+      isNew,
+      facts: emptyFacts(),
+      signal: new AbortController().signal,
+    } as unknown as StepContext), workDisk);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+Deno.test("a work disk is made when its VM is, and attached by its serial at each start", () =>
+  withVm(sizeBytes, async (context, path) => {
+    await step.prepare!(context(true));
+    const { ino } = await Deno.stat(path);
+    const again = context(false);
+    await step.prepare!(again);
+    await step.start!(again);
+    assert.equal((await Deno.stat(path)).ino, ino);
+    assert.deepEqual(again.facts.disks, [
+      { serial: "banger-work", path, format: "raw", readOnly: false, backingPath: null },
+    ]);
+  }));
+
+Deno.test("one that is missing later is not made again in silence", () =>
+  withVm(sizeBytes, async (context, path) => {
+    await assert.rejects(
+      async () => await step.prepare!(context(false)),
+      (error: unknown) =>
+        isBangerError(error) && error.kind === "precondition" && error.message.includes(path),
+    );
+    await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+  }));
+
+Deno.test("a VM without a work disk gets no file and no disk", () =>
+  withVm(0, async (context, path) => {
+    const given = context(true);
+    await step.prepare!(given);
+    await step.start!(given);
+    assert.deepEqual(given.facts.disks, []);
+    await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+  }));
