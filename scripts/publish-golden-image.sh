@@ -18,7 +18,8 @@ usage: scripts/publish-golden-image.sh --catalog DIR --key FINGERPRINT --name NA
   --initrd FILE           what the kernel boots with, when it has no drivers built in
   --modules FILE          ext4 file system with the tree of /lib/modules/VERSION
   --work-seed FILE        tar archive that a fresh work disk begins with
-  --kit FILE              the guest kit, kit-DIGEST.ext4
+  --kit FILE              the guest kit, as banger keeps it (~/.local/state/banger/kits/kit-DIGEST.ext4,
+                          with current.json beside it): who has the same banger need not build it
   --command-line WORDS    words that the kernel needs on its command line
   --base-url URL          address of the directory, for catalogs that are used as a file; entries
                           are relative to the catalog when left out

@@ -15,6 +15,7 @@ import { type BundleSources, writeBundle } from "../../src/bundles/write_bundle.
 import { openSignature } from "../../src/catalog/detached_signature.ts";
 import { extractVmlinux } from "../../src/kernels/extract_vmlinux.ts";
 import { BangerError, isBangerError, reasonOf } from "../../src/model/errors.ts";
+import { currentKit, currentKitFile } from "../../src/services/image/ensure_kit.ts";
 import { addEntry } from "./add_entry.ts";
 
 const never = new AbortController().signal;
@@ -56,11 +57,16 @@ async function kernelMember(path: string, arch: "x86_64" | "aarch64"): Promise<M
   return "bzImage";
 }
 
-/** The digest that a kit's file name tells. */
-function kitDigestOf(path: string): string {
-  const digest = /(?:^|\/)kit-([0-9a-f]{12,64})\.ext4$/.exec(path)?.[1];
-  if (digest !== undefined) return digest;
-  throw new BangerError("invalid", `Cannot publish "${path}": a kit is named kit-DIGEST.ext4`);
+/** The key of a kit, which the `current.json` beside it tells. */
+async function kitKeyOf(path: string): Promise<string> {
+  const slash = path.lastIndexOf("/");
+  const kit = await currentKit(slash < 0 ? "." : path.slice(0, slash));
+  if (kit !== undefined && kit.file === path.slice(slash + 1)) return kit.key;
+  throw new BangerError(
+    "invalid",
+    `Cannot publish "${path}": no ${currentKitFile} beside it says that it is the current kit`,
+    { hint: "Give the kit where banger has it: ~/.local/state/banger/kits/kit-DIGEST.ext4" },
+  );
 }
 
 async function make(args: string[]): Promise<string> {
@@ -97,7 +103,7 @@ async function make(args: string[]): Promise<string> {
         version: required(values, "version"),
         commandLine: (values["command-line"] ?? "").split(/\s+/).filter((word) => word !== ""),
       },
-      kitDigest: values.kit === undefined ? null : kitDigestOf(values.kit),
+      kitKey: values.kit === undefined ? null : await kitKeyOf(values.kit),
       createdAtMs: wholeNumber("created", required(values, "created")) * 1000,
     },
     files,

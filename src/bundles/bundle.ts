@@ -103,8 +103,8 @@ export interface BundleMetadata {
   };
   /** Size of the root file system as the guest sees it, in bytes; `null` for a kernel. */
   readonly virtualSize: number | null;
-  /** Which guest kit `kit.ext4` is; `null` without one. */
-  readonly kitDigest: string | null;
+  /** The key of what `kit.ext4` was made of: it is of use to a banger whose kit has the same. `null` without one. */
+  readonly kitKey: string | null;
   /** When it was made, in milliseconds since the epoch. */
   readonly createdAtMs: number;
   /** In the order of the archive. */

@@ -39,14 +39,14 @@ const metadataSchema = v.strictObject({
     commandLine: v.pipe(v.array(word), v.maxLength(32)),
   }),
   virtualSize: v.nullable(size),
-  kitDigest: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{12,64}$/))),
+  kitKey: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
   createdAtMs: v.pipe(size, v.maxValue(8.64e15)),
   members: v.pipe(v.array(memberSchema), v.maxLength(memberNames.length)),
 });
 
 /** The bytes of the metadata: the same for the same values. */
 export function encodeMetadata(metadata: BundleMetadata): Uint8Array {
-  const { format, kind, name, arch, kernel, virtualSize, kitDigest, createdAtMs } = metadata;
+  const { format, kind, name, arch, kernel, virtualSize, kitKey, createdAtMs } = metadata;
   const members = metadata.members.map((each) => ({
     name: each.name,
     size: each.size,
@@ -57,7 +57,7 @@ export function encodeMetadata(metadata: BundleMetadata): Uint8Array {
   const { version, commandLine } = kernel;
   const ordered = {
     ...{ format, kind, name, arch, kernel: { name: kernel.name, version, commandLine } },
-    ...{ virtualSize, kitDigest, createdAtMs, members },
+    ...{ virtualSize, kitKey, createdAtMs, members },
   };
   return new TextEncoder().encode(`${JSON.stringify(ordered, null, 1)}\n`);
 }
@@ -105,8 +105,8 @@ function checkMetadata(metadata: BundleMetadata, label: string): void {
     throw fail('"virtualSize" is not the size of "rootfs.ext4"');
   }
   const hasKit = metadata.members.some(({ name }) => name === "kit.ext4");
-  if (hasKit !== (metadata.kitDigest !== null)) {
-    throw fail('"kitDigest" and "kit.ext4" come together');
+  if (hasKit !== (metadata.kitKey !== null)) {
+    throw fail('"kitKey" and "kit.ext4" come together');
   }
 }
 

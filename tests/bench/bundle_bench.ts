@@ -128,7 +128,7 @@ async function publish(served: string): Promise<Published> {
   await Deno.writeFile(kernel, elfKernelFixture());
   const { size, sha256 } = await writeBundle({
     metadata: {
-      ...{ kind: "image", name: "x", arch: "x86_64", kitDigest: null, createdAtMs: Date.now() },
+      ...{ kind: "image", name: "x", arch: "x86_64", kitKey: null, createdAtMs: Date.now() },
       kernel: { name: "x", version: "6.1.0", commandLine: [] },
     },
     files: { "rootfs.ext4": rootfs, vmlinux: kernel },

@@ -1,7 +1,7 @@
 /** Images and kernels of a catalog: published by the project's scripts, pulled, refused, booted. */
 import assert from "node:assert/strict";
 import { run } from "../../src/process/run.ts";
-import { Banger } from "../support/banger.ts";
+import { Banger, withBanger } from "../support/banger.ts";
 import { elfKernelFixture } from "../support/bundle_fixture.ts";
 import { bzImageFixture } from "../support/deb_fixture.ts";
 import {
@@ -430,12 +430,21 @@ async function debianKernelDir(banger: Banger): Promise<string> {
   return newest.dir;
 }
 
+/** The guest kit that this banger builds for its VMs. */
+async function kitOf(banger: Banger): Promise<string> {
+  await banger.ok(["vm", "create", "--name", "kit"], { timeoutMs: firstRunMs });
+  await banger.ok(["vm", "delete", "kit"]);
+  const dir = `${banger.home}/.local/state/banger/kits`;
+  return `${dir}/${JSON.parse(await Deno.readTextFile(`${dir}/current.json`)).file}`;
+}
+
 vmTest(
   "vm run pulls an image's bundle on a miss and boots it with the kernel in it",
   async (cached) => {
     await using at = await PublishedCatalog.make();
     const kernel = await debianKernelDir(cached);
     const version = (await shown(cached, "kernel", debianKernel)).version;
+    const kit = await kitOf(cached);
     await cached.ok(["daemon", "stop"]);
     await smallRootfs(`${at.dir}/rootfs`);
     await at.publish("publish-golden-image.sh", {
@@ -443,7 +452,17 @@ vmTest(
       ...{ "kernel-name": "bundled-kernel", version, "command-line": "published=yes" },
       // Its drivers are modules: the initrd is made here.
       modules: `${kernel}/modules.ext4`,
+      kit,
     });
+    // Where nothing is built and no mirror answers, its kit is in the bundle, too.
+    await withBanger(async (bare) => {
+      await configure(bare, `${at.config()}debian_mirror = "http://127.0.0.1:9/debian/"\n`);
+      const motd = ["vm", "run", "--rm", "--no-workspace", "--image", "bundled", "--", "cat"];
+      const run = await bare.run([...motd, "/etc/motd"], { timeoutMs: firstRunMs });
+      assert.deepEqual([run.code, run.stdout], [0, "it came in a bundle\n"], run.stderr);
+      assert.doesNotMatch(run.stderr, /Building the guest kit … done/);
+    });
+    const asked = at.bundlesAsked;
     await withConfiguration(cached, at.config(), async (banger) => {
       try {
         const args = ["vm", "run", "--rm", "--no-workspace", "--image", "bundled", "--"];
@@ -455,7 +474,7 @@ vmTest(
           new RegExp(`^${version}\nit came in a bundle\n.* published=yes\n$`),
         );
         assert.match(first.stderr, /bundled: pulling the bundle, the catalog has a bundle of it/);
-        assert.equal(at.bundlesAsked, 1);
+        assert.equal(at.bundlesAsked, asked + 1);
 
         const image = await shown(banger, "image", "bundled");
         assert.equal(image.source, `catalog:${at.server.url}catalog.json`);
@@ -471,7 +490,7 @@ vmTest(
         // A kernel that only comes with the image is brought with it again.
         await banger.ok(["kernel", "delete", "bundled-kernel"]);
         await banger.ok([...args, "uname"], { timeoutMs: firstRunMs });
-        assert.equal(at.bundlesAsked, 2);
+        assert.equal(at.bundlesAsked, asked + 2);
       } finally {
         // The cached home is the next test's.
         await banger.run(["image", "delete", "bundled"]);

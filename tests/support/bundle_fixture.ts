@@ -51,7 +51,7 @@ export function metadataFixture(
     arch: "x86_64",
     kernel: { name: "tiny-kernel", version: "6.1.0-tiny", commandLine: [] },
     virtualSize: root?.size ?? null,
-    kitDigest: null,
+    kitKey: null,
     createdAtMs: 1_767_225_600_000,
     members: listed,
     ...overrides,

@@ -86,7 +86,7 @@ export class PublishedCatalog implements AsyncDisposable {
     const path = `${this.served}/${file}`;
     const { size, sha256 } = await writeBundle({
       metadata: {
-        ...{ kind, name, arch: "x86_64", kitDigest: null, createdAtMs: catalogTime * 1000 },
+        ...{ kind, name, arch: "x86_64", kitKey: null, createdAtMs: catalogTime * 1000 },
         kernel: { name, version: "6.1.0", commandLine: [] },
       },
       files,

@@ -1,11 +1,11 @@
 import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
-import { BangerError } from "../../model/errors.ts";
+import { BangerError, isBangerError } from "../../model/errors.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
 import { imageRecipes } from "./catalog.ts";
 import { chooseSource } from "./choose_source.ts";
 import { ensureImage, ensureKernel, ensureKernelOf } from "./ensure.ts";
-import { ensureKit } from "./ensure_kit.ts";
+import { currentKit, ensureKit } from "./ensure_kit.ts";
 import { checkRegistered } from "./registered_file.ts";
 import type { ImageServiceParts } from "./image_service.ts";
 import { wantedImage } from "./pull.ts";
@@ -47,12 +47,36 @@ export async function ensureBootSet(
     if (early !== null) return await ensureKernel(parts, early, reporter, either);
     return await ensureKernelOf(parts, await imagePull, reporter, either);
   })());
-  const kitPull = watched(ensureKit(parts, reporter, either));
+  const kitPull = watched(ensureKitOrWait(parts, image, imagePull, reporter, either));
   // All have ended, and cleaned up, before the answer.
   await Promise.allSettled([imagePull, kernelPull, kitPull]);
   signal.throwIfAborted();
   if (failed.signal.aborted) throw failed.signal.reason;
   return { image: await imagePull, kernel: await kernelPull, kitPath: await kitPull };
+}
+
+/** As {@linkcode ensureKit}; where it cannot be built, a catalog's image may bring it. */
+async function ensureKitOrWait(
+  parts: ImageServiceParts,
+  image: string,
+  imagePull: Promise<ImageRecord>,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<string> {
+  // Before the pull has its end, and the choice with it another one.
+  const choice = parts.images.find(image) === undefined
+    ? await chooseSource(parts, wantedImage(image), signal)
+    : null;
+  try {
+    return await ensureKit(parts, reporter, signal);
+  } catch (error) {
+    const passing = isBangerError(error, "unavailable") || isBangerError(error, "precondition");
+    if (!passing || choice?.from !== "bundle") throw error;
+    await imagePull;
+    const kit = await currentKit(parts.paths.kitsDir);
+    if (kit?.key !== await parts.kitSource.key()) throw error;
+    return `${parts.paths.kitsDir}/${kit.file}`;
+  }
 }
 
 /** The kernel that an image from the Debian archive will need; `null` when the image brings its own. */

@@ -79,10 +79,8 @@ async function pull(
   for (const file of [files.vmlinux, files.initrd, files.modules]) {
     if (file !== null) await Deno.rename(`${stagingDir}/${file}`, `${kernelStagingDir}/${file}`);
   }
-  // What this version has no use for takes no space: the kit is this installation's own.
-  for (const file of [files.workSeed, files.kit]) {
-    if (file !== null) await Deno.remove(`${stagingDir}/${file}`);
-  }
+  // What this version has no use for takes no space.
+  if (files.workSeed !== null) await Deno.remove(`${stagingDir}/${files.workSeed}`);
   const made = await reporter.stage(
     { id: "kernel.complete", title: `Preparing kernel ${metadata.kernel.name}` },
     async () => {
@@ -114,6 +112,9 @@ async function pull(
     rootfs: files.rootfs === null
       ? null
       : { file: files.rootfs, ...await sizesOf(`${stagingDir}/${files.rootfs}`) },
+    kit: files.kit === null || metadata.kitKey === null
+      ? null
+      : { file: files.kit, key: metadata.kitKey },
   };
 }
 

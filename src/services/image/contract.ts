@@ -96,6 +96,8 @@ export interface StagedBundle {
     readonly virtualBytes: number;
     readonly diskBytes: number;
   } | null;
+  /** A guest kit in the staging directory, and the `KitSource.key()` that it was made with. */
+  readonly kit: { readonly file: string; readonly key: string } | null;
 }
 
 /** What a bundle's pull is given. */

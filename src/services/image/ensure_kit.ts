@@ -30,12 +30,9 @@ export async function ensureKit(
       const published = `${paths.kitsDir}/${file}`;
       await syncFile(`${stagingDir}/${file}`);
       await Deno.chmod(`${stagingDir}/${file}`, 0o444);
-      const pointer = `${stagingDir}/${currentKitFile}`;
-      await Deno.writeTextFile(pointer, `${JSON.stringify({ key, file })}\n`);
-      await syncFile(pointer);
       await parts.locks.hold("image_ops", "all", stop, async () => {
         await Deno.rename(`${stagingDir}/${file}`, published);
-        await Deno.rename(pointer, `${paths.kitsDir}/${currentKitFile}`);
+        await pointTo(parts, stagingDir, { key, file });
       });
       await pruneDownloads(paths.downloadsDir, downloadsLimitBytes, parts.now());
       return published;
@@ -43,6 +40,36 @@ export async function ensureKit(
       await removeStaging(stagingDir, parts.uid);
     }
   });
+}
+
+/**
+ * Makes the kit of a bundle, `kit.file` in `stagingDir`, this installation's, when it is made of the same as its own
+ * would be and none is here; it is then not built. Another is left where it is. The caller holds imageOpsLock.
+ */
+export async function adoptKit(
+  parts: ImageServiceParts,
+  stagingDir: string,
+  kit: { readonly file: string; readonly key: string },
+): Promise<void> {
+  const { kitsDir } = parts.paths;
+  if (kit.key !== await parts.kitSource.key()) return;
+  if ((await currentKit(kitsDir))?.key === kit.key) return;
+  const file = `kit-${kit.key.slice(0, 12)}.ext4`;
+  await syncFile(`${stagingDir}/${kit.file}`);
+  await Deno.chmod(`${stagingDir}/${kit.file}`, 0o444);
+  await Deno.rename(`${stagingDir}/${kit.file}`, `${kitsDir}/${file}`);
+  await pointTo(parts, stagingDir, { key: kit.key, file });
+}
+
+async function pointTo(
+  { paths }: ImageServiceParts,
+  stagingDir: string,
+  current: { readonly key: string; readonly file: string },
+): Promise<void> {
+  const pointer = `${stagingDir}/${currentKitFile}`;
+  await Deno.writeTextFile(pointer, `${JSON.stringify(current)}\n`);
+  await syncFile(pointer);
+  await Deno.rename(pointer, `${paths.kitsDir}/${currentKitFile}`);
 }
 
 /** What {@linkcode currentKitFile} says, when the kit it names is there. */

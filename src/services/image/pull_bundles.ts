@@ -6,6 +6,7 @@ import { BangerError } from "../../model/errors.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { StagedBundle } from "./contract.ts";
 import type { ImageServiceParts } from "./image_service.ts";
+import { adoptKit } from "./ensure_kit.ts";
 import { placeArtefact, publishKernel } from "./place_artefact.ts";
 
 /** File in a kernel's directory that keeps `KernelSource.revision()` of when its initrd was made here. */
@@ -47,6 +48,7 @@ export async function pullImageBundle(
     refuseForeign(parts.images.find(name), entry);
     // The kernel first: an image whose kernel is missing would be half of one.
     await publishBundleKernel(parts, staged, dirs.kernel, { entry, reason }, reporter);
+    if (staged.kit !== null) await adoptKit(parts, dirs.staging, staged.kit);
     const target = parts.paths.artefactDir("image", publication.bundle);
     await placeArtefact(dirs.staging, target, rootfs.file);
     const record: ImageRecord = {

@@ -21,6 +21,8 @@ interface Shelf {
   kernelDigest: string;
   /** Called with files in the staging directories. */
   during: (context: BundleContext) => Promise<void>;
+  /** Of the kit in an image's bundle. */
+  kitKey: string | null;
   pulls: number;
   refits: number;
   revision: string;
@@ -30,7 +32,7 @@ function shelf(...entries: CatalogEntry[]): Shelf {
   const during = () => Promise.resolve();
   return {
     ...{ entries, madeAtMs: 1000, kernelDigest: hex("1"), during },
-    ...{ pulls: 0, refits: 0, revision: "1" },
+    ...{ kitKey: null, pulls: 0, refits: 0, revision: "1" },
   };
 }
 
@@ -57,6 +59,8 @@ function serviceOf(deps: ImageServiceDeps, at: Shelf): ImageService {
         }
         const isImage = entry.kind === "image";
         if (isImage) await Deno.writeTextFile(`${context.stagingDir}/rootfs.ext4`, entry.sha256);
+        const kit = isImage && at.kitKey !== null ? { file: "kit.ext4", key: at.kitKey } : null;
+        if (kit !== null) await Deno.writeTextFile(`${context.stagingDir}/kit.ext4`, "its kit");
         for (const file of ["vmlinux", "initrd.img"]) {
           await Deno.writeTextFile(`${context.kernelStagingDir}/${file}`, at.kernelDigest);
         }
@@ -71,6 +75,7 @@ function serviceOf(deps: ImageServiceDeps, at: Shelf): ImageService {
             ...kernelFiles,
           },
           rootfs: isImage ? { file: "rootfs.ext4", virtualBytes: 64, diskBytes: 64 } : null,
+          kit,
         };
       },
       refit: async (kernel, stagingDir) => {
@@ -237,4 +242,45 @@ Deno.test("what banger adds to a kernel is made anew without a pull", async () =
   await Deno.remove(second.vmlinuxPath.replace(/vmlinux$/, "revision"));
   at.revision = "3";
   assert.deepEqual(await ensure(), second);
+});
+
+Deno.test("a bundle's kit is taken when it is made of the same as ours and none is here", async () => {
+  await using deps = await imageServiceDeps();
+  const at = shelf(entryOf("image", "tiny", "a"));
+  const service = serviceOf(deps, at);
+  const kit = async () =>
+    await Deno.readTextFile(await service.ensureKit(recordingReporter(), never));
+  at.kitKey = "another build's";
+  await pullOf(service);
+  assert.deepEqual(await namesIn(deps.paths.kitsDir), []);
+
+  at.kitKey = await deps.kitSource.key();
+  at.entries = [entryOf("image", "tiny", "b")];
+  await pullOf(service, true);
+  assert.equal(await kit(), "its kit");
+  const path = await service.ensureKit(recordingReporter(), never);
+  assert.equal((await Deno.stat(path)).mode! & 0o777, 0o444);
+  assert.deepEqual(await namesIn(deps.paths.stagingDir), []);
+
+  // One that is here stays.
+  await using others = await imageServiceDeps();
+  const built = serviceOf(others, at);
+  await built.ensureKit(recordingReporter(), never);
+  await pullOf(built);
+  assert.equal(await Deno.readTextFile(await built.ensureKit(recordingReporter(), never)), "kit");
+});
+
+Deno.test("a kit that cannot be built comes with the bundle, or its failure is told", async () => {
+  await using deps = await imageServiceDeps();
+  const at = shelf(entryOf("image", "tiny", "a"));
+  const unbuilt = new BangerError("unavailable", "Cannot reach the mirror");
+  const service = serviceOf({
+    ...deps,
+    kitSource: { ...deps.kitSource, build: () => Promise.reject(unbuilt) },
+  }, at);
+  const ensure = () => service.ensure("tiny", null, recordingReporter(), never);
+  await assert.rejects(ensure(), unbuilt);
+  at.kitKey = await deps.kitSource.key();
+  for (const { name } of deps.images.list()) await service.deleteImage(name, never);
+  assert.equal(await Deno.readTextFile((await ensure()).kitPath), "its kit");
 });
