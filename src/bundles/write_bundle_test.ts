@@ -132,7 +132,7 @@ Deno.test("tar and zstd alone unpack a bundle, with its holes", async () => {
     vmlinux: await dir.file("k", elfKernelFixture()),
     "kit.ext4": await dir.file("kit", new Uint8Array(1 << 20)),
   };
-  const { path, metadata } = await write(dir, files, { kitKey: "0123456789ab" });
+  const { path, metadata } = await write(dir, files, { kitKey: "0123456789abcdef".repeat(4) });
   await Deno.mkdir(`${dir.path}/out`);
   const { stderr } = await run("tar", ["--zstd", "-xvf", path, "-C", `${dir.path}/out`]);
   assert.equal(stderr, "");

@@ -1,7 +1,6 @@
 /** Images and kernels of a catalog: published by the project's scripts, pulled, refused, booted. */
 import assert from "node:assert/strict";
-import { run } from "../../src/process/run.ts";
-import { Banger, withBanger } from "../support/banger.ts";
+import type { Banger } from "../support/banger.ts";
 import { elfKernelFixture } from "../support/bundle_fixture.ts";
 import { bzImageFixture } from "../support/deb_fixture.ts";
 import {
@@ -13,7 +12,6 @@ import {
   type Need,
   needsRoot,
   refused,
-  vmTest,
   WatchedRun,
   withConfiguration,
 } from "../support/end_to_end.ts";
@@ -396,106 +394,4 @@ freshTest(
   },
   needsGpg,
   needsRoot,
-);
-
-/** A root file system of busybox and a greeting. */
-async function smallRootfs(path: string): Promise<void> {
-  const tree = await Deno.makeTempDir({ prefix: "banger-rootfs-" });
-  try {
-    for (const dir of ["bin", "etc", "root"]) await Deno.mkdir(`${tree}/${dir}`);
-    await Deno.copyFile("/bin/busybox", `${tree}/bin/busybox`);
-    await Deno.chmod(`${tree}/bin/busybox`, 0o755);
-    for (const name of ["sh", "cat", "uname"]) await Deno.symlink("busybox", `${tree}/bin/${name}`);
-    await Deno.writeTextFile(`${tree}/etc/passwd`, "root:x:0:0::/root:/bin/sh\n");
-    await Deno.writeTextFile(`${tree}/etc/motd`, "it came in a bundle\n");
-    const args = ["-q", "-F", "-Eroot_owner=0:0", "-d", tree, path, "256M"];
-    await run("mkfs.ext4", args, { timeoutMs: 60_000 });
-  } finally {
-    await Deno.remove(tree, { recursive: true });
-  }
-}
-
-/** Directory of the Debian kernel in the cached home: as its package has it, and with what it boots with. */
-async function debianKernelDir(banger: Banger): Promise<string> {
-  await banger.ok(["kernel", "pull", debianKernel], { timeoutMs: firstRunMs });
-  const kernels = `${banger.home}/.local/state/banger/kernels`;
-  const dirs: { dir: string; madeMs: number }[] = [];
-  for (const name of await namesIn(kernels)) {
-    const dir = `${kernels}/${name}`;
-    const vmlinuz = await Deno.stat(`${dir}/vmlinuz`).catch(() => undefined);
-    if (vmlinuz !== undefined) dirs.push({ dir, madeMs: vmlinuz.mtime?.getTime() ?? 0 });
-  }
-  const newest = dirs.sort((a, b) => b.madeMs - a.madeMs)[0];
-  assert.ok(newest, "the kernel of the Debian archive is here");
-  return newest.dir;
-}
-
-/** The guest kit that this banger builds for its VMs. */
-async function kitOf(banger: Banger): Promise<string> {
-  await banger.ok(["vm", "create", "--name", "kit"], { timeoutMs: firstRunMs });
-  await banger.ok(["vm", "delete", "kit"]);
-  const dir = `${banger.home}/.local/state/banger/kits`;
-  return `${dir}/${JSON.parse(await Deno.readTextFile(`${dir}/current.json`)).file}`;
-}
-
-vmTest(
-  "vm run pulls an image's bundle on a miss and boots it with the kernel in it",
-  async (cached) => {
-    await using at = await PublishedCatalog.make();
-    const kernel = await debianKernelDir(cached);
-    const version = (await shown(cached, "kernel", debianKernel)).version;
-    const kit = await kitOf(cached);
-    await cached.ok(["daemon", "stop"]);
-    await smallRootfs(`${at.dir}/rootfs`);
-    await at.publish("publish-golden-image.sh", {
-      ...{ name: "bundled", rootfs: `${at.dir}/rootfs`, kernel: `${kernel}/vmlinuz` },
-      ...{ "kernel-name": "bundled-kernel", version, "command-line": "published=yes" },
-      // Its drivers are modules: the initrd is made here.
-      modules: `${kernel}/modules.ext4`,
-      kit,
-    });
-    // Where nothing is built and no mirror answers, its kit is in the bundle, too.
-    await withBanger(async (bare) => {
-      await configure(bare, `${at.config()}debian_mirror = "http://127.0.0.1:9/debian/"\n`);
-      const motd = ["vm", "run", "--rm", "--no-workspace", "--image", "bundled", "--", "cat"];
-      const run = await bare.run([...motd, "/etc/motd"], { timeoutMs: firstRunMs });
-      assert.deepEqual([run.code, run.stdout], [0, "it came in a bundle\n"], run.stderr);
-      assert.doesNotMatch(run.stderr, /Building the guest kit … done/);
-    });
-    const asked = at.bundlesAsked;
-    await withConfiguration(cached, at.config(), async (banger) => {
-      try {
-        const args = ["vm", "run", "--rm", "--no-workspace", "--image", "bundled", "--"];
-        const script = "uname -r; cat /etc/motd; cat /proc/cmdline";
-        const first = await banger.run([...args, "sh", "-c", script], { timeoutMs: firstRunMs });
-        assert.equal(first.code, 0, first.stderr);
-        assert.match(
-          first.stdout,
-          new RegExp(`^${version}\nit came in a bundle\n.* published=yes\n$`),
-        );
-        assert.match(first.stderr, /bundled: pulling the bundle, the catalog has a bundle of it/);
-        assert.equal(at.bundlesAsked, asked + 1);
-
-        const image = await shown(banger, "image", "bundled");
-        assert.equal(image.source, `catalog:${at.server.url}catalog.json`);
-        assert.equal(image.sourceReason, "the catalog has a bundle of it for x86_64");
-        assert.equal(image.kernel, "bundled-kernel");
-        assert.equal(image.publication.signer, at.ours);
-        const own = await shown(banger, "kernel", "bundled-kernel");
-        assert.equal(own.format, "bzImage");
-        assert.equal(own.version, version);
-        assert.match(own.sourceReason, /^it came with image bundled: the catalog has a bundle/);
-        assert.deepEqual(own.publication, image.publication);
-
-        // A kernel that only comes with the image is brought with it again.
-        await banger.ok(["kernel", "delete", "bundled-kernel"]);
-        await banger.ok([...args, "uname"], { timeoutMs: firstRunMs });
-        assert.equal(at.bundlesAsked, asked + 2);
-      } finally {
-        // The cached home is the next test's.
-        await banger.run(["image", "delete", "bundled"]);
-        await banger.run(["kernel", "delete", "bundled-kernel"]);
-      }
-    });
-  },
 );
