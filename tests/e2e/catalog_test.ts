@@ -1,6 +1,6 @@
 /** Images and kernels of a catalog: published by the project's scripts, pulled, refused, booted. */
 import assert from "node:assert/strict";
-import type { Banger } from "../support/banger.ts";
+import { Banger } from "../support/banger.ts";
 import { elfKernelFixture } from "../support/bundle_fixture.ts";
 import { bzImageFixture } from "../support/deb_fixture.ts";
 import {
@@ -13,7 +13,6 @@ import {
   needsRoot,
   refused,
   WatchedRun,
-  withConfiguration,
 } from "../support/end_to_end.ts";
 import type { Pace } from "../support/file_server.ts";
 import { GpgHome } from "../support/gpg_home.ts";
