@@ -165,3 +165,21 @@ Deno.test("an offer is good for one pull of whoever made it", async () => {
     service.offer().drop();
   });
 });
+
+Deno.test("of two images that want one name at once, the first to be whole has it", async () => {
+  await withService(async (pull, service, root) => {
+    const pulls = await Promise.allSettled(["a", "b"].map(async (text) => {
+      const dir = `${root}/${text}`;
+      await writeLayout(dir, layoutOf({ "1": [layer(text)] }));
+      return await pull(`oci:${dir}:1`, { name: "wanted" });
+    }));
+    const lost = pulls.filter((each) => each.status === "rejected").map(({ reason }) => reason);
+    assert.equal(lost.length, 1);
+    assert.ok(isBangerError(lost[0], "conflict"), String(lost[0]));
+    assert.match(lost[0].message, /^Cannot pull oci:.* as "wanted": that image came from oci:/);
+    const images = await service.listImages();
+    assert.deepEqual(images.map(({ name }) => name), ["wanted"]);
+    const dirs = await Array.fromAsync(Deno.readDir(`${root}/.local/state/banger/images`));
+    assert.equal(dirs.length, 1, "the loser's file system is not kept");
+  });
+});
