@@ -1,9 +1,10 @@
 import { connectAgent } from "../guest/agent_client.ts";
+import type { AgentSession } from "../guest/agent_session.ts";
 import type { LoopbackPorts } from "../net/loopback_port.ts";
 import type { VmPaths } from "../paths/paths.ts";
 import { readHandles } from "../services/vm/handles.ts";
 import type { AdoptedVm } from "../services/vm/live.ts";
-import type { Vmm } from "../vmm/contract.ts";
+import type { Machine, Vmm } from "../vmm/contract.ts";
 
 /** How long the agent of a VM that runs already may take to answer. */
 const answerTimeoutMs = 15_000;
@@ -32,16 +33,26 @@ export async function adoptVm(
   const machine = await deps.vmm.adopt(handles.machine);
   if (machine === null) return null;
   try {
-    const session = await connectAgent(await machine.openAgentLink(signal), {
-      fresh: false,
-      nonce: deps.randomHex(16),
-      signal,
-      timeoutMs: answerTimeoutMs,
-    });
+    const session = await reconnectAgent(machine, deps.randomHex(16), signal);
     if (handles.network !== null) deps.ports.adopt([handles.network.sshPort]);
     return { machine, session };
   } catch (error) {
     machine.release();
     throw error;
   }
+}
+
+/**
+ * Opens a new session on a link that may still hold bytes of an earlier one; `nonce` is 32 random
+ * hexadecimal digits.
+ *
+ * @throws BangerError when the machine has ended or its agent does not answer
+ */
+export async function reconnectAgent(
+  machine: Machine,
+  nonce: string,
+  signal: AbortSignal,
+): Promise<AgentSession> {
+  const link = await machine.openAgentLink(signal);
+  return await connectAgent(link, { fresh: false, nonce, signal, timeoutMs: answerTimeoutMs });
 }

@@ -27,7 +27,7 @@ import { ConsoleRing } from "../vmm/qemu/console_ring.ts";
 import { QemuVmm } from "../vmm/qemu/qemu_vmm.ts";
 import { laneCount } from "../wire/lane.ts";
 import { Accelerations } from "./acceleration.ts";
-import { adoptVm } from "./adopt_vm.ts";
+import { adoptVm, reconnectAgent } from "./adopt_vm.ts";
 import { artefactHandlers } from "./handlers/artefact_handlers.ts";
 import { vmHandlers } from "./handlers/vm_handlers.ts";
 import { missingForVms } from "./missing_for_vms.ts";
@@ -133,6 +133,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     now: deps.nowMs,
     log,
     adopt: (_vm, places, stop) => adoptVm({ vmm, ports, randomHex }, places, stop),
+    reconnect: (machine, stop) => reconnectAgent(machine, randomHex(16), stop),
     idsOnDisk: () => vmIdsOnDisk(paths.vmsDir),
   });
 

@@ -6,7 +6,7 @@ import type { Lanes } from "./lanes.ts";
 /** A running VM's machine, the session to its agent and its lanes. */
 export interface LiveVm {
   readonly machine: Machine;
-  /** Over the machine's own link; replaced when it breaks and is reopened. */
+  /** Over the machine's own link; replaced when it breaks (`keep_session.ts`). */
   session: AgentSession;
   readonly lanes: Lanes;
   /** Commands that run in it for clients now. */

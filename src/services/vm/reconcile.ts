@@ -2,10 +2,13 @@ import { reasonOf } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import { restingStates, type VmRecord } from "../../model/vm.ts";
+import type { AgentSession } from "../../guest/agent_session.ts";
+import type { Machine } from "../../vmm/contract.ts";
 import type { AdoptedVm } from "./live.ts";
 import type { VmPaths } from "../../paths/paths.ts";
 import { deleteVm } from "./delete.ts";
 import { finishReset } from "./reset.ts";
+import { keepSession } from "./keep_session.ts";
 import { cleanupAll, stopAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 import { watchMachine } from "./watch.ts";
@@ -17,6 +20,8 @@ export interface ReconcileDeps {
    * `null` when it does not run any more.
    */
   adopt(vm: VmRecord, paths: VmPaths, signal: AbortSignal): Promise<AdoptedVm | null>;
+  /** Opens a new session to the agent of a VM that runs. @throws BangerError when it does not answer */
+  reconnect(machine: Machine, signal: AbortSignal): Promise<AgentSession>;
   /** Ids of all VMs that have a directory on the host, known to the store or not. */
   idsOnDisk(): Promise<readonly VmId[]>;
 }
@@ -82,8 +87,10 @@ async function reconcileVm(
   await deps.locks.vm(vm.id, signal, async () => {
     const adopted = vm.state === "running" ? await tryAdopt(deps, vm, signal) : null;
     if (adopted !== null) {
-      deps.live.set(vm.id, { ...adopted, lanes: deps.lanesOf(adopted.machine), execs: 0 });
+      const live = { ...adopted, lanes: deps.lanesOf(adopted.machine), execs: 0 };
+      deps.live.set(vm.id, live);
       watchMachine(deps, vm.id, adopted.machine);
+      void keepSession(deps, vm.id, live);
       return;
     }
     await stopAll(deps.steps, vm.id, deps.paths(vm.id));

@@ -9,6 +9,7 @@ import {
   type StepContext,
   unsoundMachineCode,
 } from "./contract.ts";
+import { keepSession } from "./keep_session.ts";
 import { preflight, startAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 import { watchMachine } from "./watch.ts";
@@ -82,7 +83,8 @@ export async function bringUp(deps: VmServiceDeps, context: StepContext): Promis
     if (machine === null || session === null || accelerator === null) {
       throw new Error("the start steps made no machine or no session");
     }
-    deps.live.set(vm.id, { machine, session, lanes: deps.lanesOf(machine), execs: 0 });
+    const live = { machine, session, lanes: deps.lanesOf(machine), execs: 0 };
+    deps.live.set(vm.id, live);
     const running = deps.store.update(vm.id, {
       state: "running",
       failure: null,
@@ -95,6 +97,7 @@ export async function bringUp(deps: VmServiceDeps, context: StepContext): Promis
       },
     });
     watchMachine(deps, vm.id, machine);
+    void keepSession(deps, vm.id, live);
     return running;
   } catch (error) {
     // Nothing runs any more: startAll has undone what it did.

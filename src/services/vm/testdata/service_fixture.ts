@@ -152,6 +152,7 @@ export class ServiceFixture implements Disposable {
       now: () => 1_700_000_000_000,
       log: { info: () => {}, warn: (text) => void this.warnings.push(text) },
       adopt: () => Promise.resolve(null),
+      reconnect: () => Promise.reject(new Error("no link")),
       idsOnDisk: () => Promise.resolve([...this.disks.keys()]),
     });
   }
@@ -232,6 +233,7 @@ export class FakeMachine implements Machine {
         if (this.obeys) this.end();
         return Promise.resolve();
       },
+      closed: new Promise(() => {}),
       close: () => {},
     } as unknown as AgentSession;
   }
