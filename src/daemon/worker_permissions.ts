@@ -54,12 +54,22 @@ export async function workerPermissions(
   const keyPaths = config.sshKeyPath === null
     ? []
     : [config.sshKeyPath, `${config.sshKeyPath}.pub`];
+  // Looked at only; the broker runs it.
+  const qemuPaths = config.qemuBin === null ? [] : [config.qemuBin];
   const { url, keyring } = config.catalog;
   const catalogPaths = [url, keyring].flatMap((path) =>
     path !== null && path.startsWith("/") ? [path] : []
   );
   return {
-    read: [...own, ...keyPaths, ...catalogPaths, ...readable, codeDir, Deno.execPath()],
+    read: [
+      ...own,
+      ...keyPaths,
+      ...catalogPaths,
+      ...qemuPaths,
+      ...readable,
+      codeDir,
+      Deno.execPath(),
+    ],
     write: own,
     run: found.filter((path) => path !== undefined),
     net: true,
