@@ -131,7 +131,7 @@ export async function vmmPids(vm: VmFacts): Promise<readonly number[]> {
 /** Command lines of QEMU, passt and the filter between them, of this home. */
 export async function guestProcesses(banger: Banger): Promise<readonly string[]> {
   const lines = await banger.processes();
-  return lines.filter((line) => /qemu-system|passt|netfilter/.test(line));
+  return lines.filter((line) => /qemu-system|passt|net-filter/.test(line));
 }
 
 /** Waits until `condition` holds; fails the test with `what` when it does not in time. */
