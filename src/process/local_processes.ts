@@ -89,6 +89,7 @@ export class LocalProcesses implements HostProcesses {
       return true;
     } catch (cause) {
       if (cause instanceof Deno.errors.NotFound || cause instanceof TypeError) return false;
+      if (cause instanceof Deno.errors.BadResource) return false;
       throw new BangerError("internal", `Cannot signal process ${handle.pid}: it is refused`, {
         cause,
       });
@@ -237,11 +238,20 @@ async function readStat(pid: number): Promise<ProcStat | undefined> {
 }
 
 async function waitForChild(child: Child, signal: AbortSignal): Promise<ProcessExit> {
-  if (child.running && child.waiters++ === 0) child.process.ref();
+  if (child.running && child.waiters++ === 0) ifItIsThere(() => child.process.ref());
   try {
     return await abortable(child.exit, signal);
   } finally {
-    if (child.running && --child.waiters === 0) child.process.unref();
+    if (child.running && --child.waiters === 0) ifItIsThere(() => child.process.unref());
+  }
+}
+
+/** A process that has just ended is gone for Deno a moment before its status is told. */
+function ifItIsThere(body: () => void): void {
+  try {
+    body();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }
 
