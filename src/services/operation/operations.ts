@@ -63,6 +63,8 @@ interface Running {
 export class Operations {
   readonly #deps: OperationsDeps;
   readonly #running = new Map<string, Running>();
+  /** Final ones whose record could not be saved yet: in the archive they still run. */
+  readonly #unsaved = new Map<string, OperationView>();
 
   constructor(deps: OperationsDeps) {
     this.#deps = deps;
@@ -107,7 +109,7 @@ export class Operations {
   view(id: string): OperationView {
     const running = this.#running.get(id);
     if (running !== undefined) return this.#viewOf(running);
-    const kept = this.#deps.archive.find(id);
+    const kept = this.#unsaved.get(id) ?? this.#deps.archive.find(id);
     if (kept !== undefined) return kept;
     throw new BangerError("not_found", `Cannot find operation "${id}": there is none`, {
       hint: "Finished operations are forgotten after a day",
@@ -118,7 +120,7 @@ export class Operations {
   list(): OperationView[] {
     return this.#deps.archive.list(retention.count).map((kept) => {
       const running = this.#running.get(kept.id);
-      return running === undefined ? kept : this.#viewOf(running);
+      return running === undefined ? this.#unsaved.get(kept.id) ?? kept : this.#viewOf(running);
     });
   }
 
@@ -211,15 +213,24 @@ export class Operations {
     }
     const finishedAtMs = this.#deps.nowMs();
     const view: OperationView = { ...this.#viewOf(running), ...outcome, finishedAtMs };
+    this.#unsaved.set(view.id, view);
+    this.#running.delete(running.id);
     try {
-      this.#deps.archive.save(view);
-      this.#running.delete(running.id);
+      this.#saveFinal();
       this.prune();
     } catch (error) {
-      this.#running.delete(running.id);
       this.#deps.onArchiveFailure(error);
     }
     return view;
+  }
+
+  /** Saves this one, and those that could not be saved before. @throws what the archive throws */
+  #saveFinal(): void {
+    for (const [id, view] of this.#unsaved) {
+      if (this.#unsaved.size > retention.count) this.#unsaved.delete(id);
+      this.#deps.archive.save(view);
+      this.#unsaved.delete(id);
+    }
   }
 
   #viewOf(running: Running): OperationView {
