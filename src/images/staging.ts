@@ -27,6 +27,14 @@ export async function removeStaging(dir: string, uid: number): Promise<void> {
 }
 
 /**
+ * {@linkcode removeStaging} at the end of work whose outcome is known: what cannot be removed changes nothing
+ * of that, and is removed at the next start of the daemon.
+ */
+export async function dropStaging(dir: string, uid: number): Promise<void> {
+  await removeStaging(dir, uid).catch(() => {});
+}
+
+/**
  * Removes everything below `stagingDir`: called once when the daemon starts, before any work, so
  * whatever is there was left by a daemon that was killed. Answers how many entries were removed.
  */

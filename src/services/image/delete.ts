@@ -1,4 +1,4 @@
-import { BangerError } from "../../model/errors.ts";
+import { BangerError, reasonOf } from "../../model/errors.ts";
 import { imageRecipes, unknownArtefact } from "./catalog.ts";
 import type { ArtefactStore, ImageServiceDeps } from "./contract.ts";
 import { usersOf } from "./views.ts";
@@ -52,7 +52,7 @@ async function deleteArtefact(
     for (const { digest } of versions) store.delete(name, digest);
     for (const { digest } of versions) {
       if (store.findByDigest(digest) === undefined) {
-        await removeIfThere(deps.paths.artefactDir(noun, digest));
+        await removeFiles(noun, name, deps.paths.artefactDir(noun, digest));
       }
     }
   });
@@ -66,10 +66,15 @@ function inUse(noun: "image" | "kernel", name: string, users: readonly string[])
   });
 }
 
-async function removeIfThere(dir: string): Promise<void> {
+async function removeFiles(noun: string, name: string, dir: string): Promise<void> {
   try {
     await Deno.remove(dir, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return;
+    throw new BangerError(
+      "internal",
+      `Cannot remove the files of ${noun} "${name}": ${reasonOf(cause)}`,
+      { hint: `The ${noun} is deleted; banger image prune removes what is left of it`, cause },
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { makeStaging, removeStaging } from "../../images/staging.ts";
+import { dropStaging, makeStaging } from "../../images/staging.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { ImageServiceParts } from "./image_service.ts";
 import { downloadsLimitBytes, pruneDownloads } from "./prune_downloads.ts";
@@ -37,7 +37,7 @@ export async function ensureKit(
       await pruneDownloads(paths.downloadsDir, downloadsLimitBytes, parts.now());
       return published;
     } finally {
-      await removeStaging(stagingDir, parts.uid);
+      await dropStaging(stagingDir, parts.uid);
     }
   });
 }

@@ -2,7 +2,7 @@ import { isFile } from "../../images/is_file.ts";
 import { publishDir } from "../../images/publish.ts";
 import type { KernelRecord } from "../../model/artefacts.ts";
 import type { ImageServiceParts } from "./image_service.ts";
-import type { StagedKernel } from "./contract.ts";
+import type { ArtefactStore, StagedKernel } from "./contract.ts";
 
 /**
  * Moves a staging directory to its place; one that is there already stands, unless somebody has removed
@@ -16,6 +16,26 @@ export async function placeArtefact(
   if (await publishDir(stagingDir, target) || await isFile(`${target}/${file}`)) return;
   await Deno.remove(target, { recursive: true });
   await publishDir(stagingDir, target);
+}
+
+/**
+ * Makes what was moved to `dir` the current one of its name. When the store cannot say so, nothing is left
+ * of it. The caller holds `image_ops`.
+ */
+export async function recordArtefact<R extends { readonly name: string; readonly digest: string }>(
+  store: ArtefactStore<R>,
+  record: R,
+  dir: string,
+): Promise<void> {
+  try {
+    store.publish(record);
+  } catch (error) {
+    if (store.findByDigest(record.digest) === undefined) {
+      // What cannot be removed now is at the next start of the daemon.
+      await Deno.remove(dir, { recursive: true }).catch(() => {});
+    }
+    throw error;
+  }
 }
 
 /**
@@ -46,7 +66,7 @@ export async function publishKernel(
     modulesPath: at(staged.modules),
     probeInitrdPath: at(staged.probeInitrd),
   };
-  parts.kernels.publish(record);
+  await recordArtefact(parts.kernels, record, dir);
   return record;
 }
 

@@ -2,8 +2,9 @@ import { allocatedBytes, copyRootfs, digestOfFile } from "../../images/copy_root
 import { checkSpace } from "../../images/disk_space.ts";
 import type { RootfsFile } from "../../images/examine_rootfs.ts";
 import { isFile } from "../../images/is_file.ts";
+import { recordArtefact } from "./place_artefact.ts";
 import { publishDir } from "../../images/publish.ts";
-import { makeStaging, removeStaging } from "../../images/staging.ts";
+import { dropStaging, makeStaging } from "../../images/staging.ts";
 import type { ImageRecord } from "../../model/artefacts.ts";
 import { BangerError } from "../../model/errors.ts";
 import type { StageReporter } from "../../model/stages.ts";
@@ -45,7 +46,7 @@ export async function promoteImage(
       await unchanged(parts, image);
       return await publish(parts, image, { stagingDir, ...copied }, stop);
     } finally {
-      await removeStaging(stagingDir, parts.uid);
+      await dropStaging(stagingDir, parts.uid);
     }
   });
 }
@@ -120,8 +121,12 @@ async function publish(
     const { kernel } = present;
     const createdAtMs = parts.now();
     const record = { ...image, kernel, digest, diskBytes, createdAtMs, managed: true, rootfsPath };
-    images.publish(record);
-    forgetUnused(parts, image, record);
+    await recordArtefact(images, record, target);
+    try {
+      forgetUnused(parts, image, record);
+    } catch {
+      // The image is promoted; the row is removed at the next start of the daemon (`tidy.ts`).
+    }
     return record;
   });
 }

@@ -1,10 +1,11 @@
 import { debianBookworm } from "../../images/debian_bookworm.ts";
 import { isFile } from "../../images/is_file.ts";
 import { publishDir } from "../../images/publish.ts";
-import { makeStaging, removeStaging } from "../../images/staging.ts";
+import { dropStaging, makeStaging } from "../../images/staging.ts";
 import type { ImageRecord } from "../../model/artefacts.ts";
 import { BangerError } from "../../model/errors.ts";
 import type { StageReporter } from "../../model/stages.ts";
+import { recordArtefact } from "./place_artefact.ts";
 import type { ResolvedRegistryImage } from "./contract.ts";
 import type { ImageServiceParts } from "./image_service.ts";
 
@@ -88,7 +89,7 @@ async function unpack(
       () => place(stagingDir, target, made.file),
     );
   } finally {
-    await removeStaging(stagingDir, uid);
+    await dropStaging(stagingDir, uid);
   }
 }
 
@@ -113,7 +114,7 @@ async function publish(
     }
     await placed();
     if (present?.digest === record.digest) return present;
-    parts.images.publish(record);
+    await recordArtefact(parts.images, record, parts.paths.artefactDir("image", record.digest));
     return record;
   });
 }

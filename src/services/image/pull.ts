@@ -3,7 +3,7 @@ import { manifestFile } from "../../images/debian_image.ts";
 import type { ImageRecipe } from "../../images/image_recipe.ts";
 import { isFile } from "../../images/is_file.ts";
 import { publishDir } from "../../images/publish.ts";
-import { makeStaging, removeStaging } from "../../images/staging.ts";
+import { dropStaging, makeStaging } from "../../images/staging.ts";
 import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import { imageRecipes } from "./catalog.ts";
@@ -17,7 +17,7 @@ import {
 } from "./choose_source.ts";
 import type { ImageServiceParts } from "./image_service.ts";
 import { refuseOtherSource } from "./other_sources.ts";
-import { publishKernel } from "./place_artefact.ts";
+import { publishKernel, recordArtefact } from "./place_artefact.ts";
 import { pullImageBundle, pullKernelBundle, revisionFile } from "./pull_bundles.ts";
 import { downloadsLimitBytes, pruneDownloads } from "./prune_downloads.ts";
 
@@ -151,11 +151,11 @@ async function buildImage(
         run: null,
         blobs: [],
       };
-      parts.images.publish(record);
+      await recordArtefact(parts.images, record, target);
       return record;
     });
   } finally {
-    await removeStaging(stagingDir, uid);
+    await dropStaging(stagingDir, uid);
   }
 }
 
@@ -191,7 +191,7 @@ async function fetchKernel(
     await pruneDownloads(paths.downloadsDir, downloadsLimitBytes, parts.now());
     return record;
   } finally {
-    await removeStaging(stagingDir, uid);
+    await dropStaging(stagingDir, uid);
   }
 }
 

@@ -1,13 +1,13 @@
 import type { CatalogEntry } from "../../catalog/catalog.ts";
 import { isFile } from "../../images/is_file.ts";
-import { makeStaging, removeStaging } from "../../images/staging.ts";
+import { dropStaging, makeStaging } from "../../images/staging.ts";
 import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
 import { BangerError } from "../../model/errors.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { StagedBundle } from "./contract.ts";
 import type { ImageServiceParts } from "./image_service.ts";
 import { adoptKit } from "./ensure_kit.ts";
-import { placeArtefact, publishKernel } from "./place_artefact.ts";
+import { placeArtefact, publishKernel, recordArtefact } from "./place_artefact.ts";
 
 /** File in a kernel's directory that keeps `KernelSource.revision()` of when its initrd was made here. */
 export const revisionFile = "revision";
@@ -67,7 +67,7 @@ export async function pullImageBundle(
       run: null,
       blobs: [],
     };
-    parts.images.publish(record);
+    await recordArtefact(parts.images, record, target);
     return record;
   });
 }
@@ -122,7 +122,7 @@ export async function refitKernel(
         () => publishKernel(parts, stagingDir, staged, same),
       );
     } finally {
-      await removeStaging(stagingDir, parts.uid);
+      await dropStaging(stagingDir, parts.uid);
     }
   });
 }
@@ -145,7 +145,7 @@ async function withBundle<T>(
   await using undo = new AsyncDisposableStack();
   const stage = async (prefix: string) => {
     const dir = await makeStaging(paths.stagingDir, prefix);
-    undo.defer(() => removeStaging(dir, uid));
+    undo.defer(() => dropStaging(dir, uid));
     return dir;
   };
   const dirs: Dirs = { staging: await stage(entry.kind), kernel: await stage("kernel") };
