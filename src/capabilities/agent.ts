@@ -73,7 +73,8 @@ async function connect(
   context: StepContext,
 ): Promise<AgentSession> {
   const died = new AbortController();
-  machine.ended.then(() => died.abort(new Error("the VMM ended")));
+  // Let go of, it never ends: nobody is to be told then.
+  machine.ended.then(() => died.abort(new Error("the VMM ended")), () => {});
   const signal = AbortSignal.any([context.signal, died.signal]);
   const lifeless = watchForLife(deps, machine, context);
   try {

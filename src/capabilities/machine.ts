@@ -86,7 +86,10 @@ export function machineStep(deps: MachineDeps): StartStep {
     },
     async stop(_vm, paths) {
       const { machine } = readHandles(paths);
-      if (machine === null) return;
+      if (machine === null) {
+        const memoryPaths = { tmpfs: paths.memory, disk: paths.memoryOnDisk };
+        return await deps.vmm.clear({ runDir: paths.runDir, memoryPaths });
+      }
       await (await deps.vmm.adopt(machine))?.kill();
       writeHandles(paths, { machine: null });
     },

@@ -48,11 +48,19 @@ export function networkStep(deps: NetworkDeps): StartStep {
         dns: [guestNetwork.dns],
         sshPort: ssh.hostPort,
       };
-      writeHandles(paths, {
-        passt: passt.process,
-        netFilter: filter.process,
-        network: facts.network,
-      });
+      try {
+        writeHandles(paths, {
+          passt: passt.process,
+          netFilter: filter.process,
+          network: facts.network,
+        });
+      } catch (error) {
+        // What is not remembered nobody else stops.
+        await stopNetFilter(deps.processes, filter);
+        await stopPasst(deps.processes, passt);
+        deps.ports.release([ssh.hostPort]);
+        throw error;
+      }
     },
     async stop(_vm: VmId, paths: VmPaths) {
       const { passt, netFilter, network } = readHandles(paths);

@@ -182,6 +182,10 @@ export const commandTree: Readonly<Record<string, Leaf | Group>> = {
         summary: "End the daemon; VMs go on",
         load: async () => (await import("./commands/daemon_stop.ts")).daemonStop,
       },
+      reconcile: {
+        summary: "Mend what does not agree between store, processes and files",
+        load: async () => (await import("./commands/daemon_reconcile.ts")).daemonReconcile,
+      },
       logs: {
         summary: "Print the end of the daemon's log",
         load: async () => (await import("./commands/daemon_logs.ts")).daemonLogs,

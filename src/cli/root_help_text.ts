@@ -47,6 +47,7 @@ Commands:
   daemon run        Run the daemon in the foreground
   daemon status     Tell whether the daemon runs, and its figures
   daemon stop       End the daemon; VMs go on
+  daemon reconcile  Mend what does not agree between store, processes and files
   daemon logs       Print the end of the daemon's log
   daemon metrics    Print figures of daemon and VMs for Prometheus
   config show       Print the configuration in force

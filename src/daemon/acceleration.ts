@@ -34,10 +34,16 @@ const trialMemoryMib = 256;
 export class Accelerations {
   readonly #deps: AccelerationDeps;
   readonly #known = new Map<string, Acceleration>();
+  readonly #trialIds = new Set<VmId>();
   readonly #trials = new SharedWork<Acceleration>();
 
   constructor(deps: AccelerationDeps) {
     this.#deps = deps;
+  }
+
+  /** Whether this is the machine of a trial that runs now: the store knows nothing of it. */
+  isTrial(id: VmId): boolean {
+    return this.#trialIds.has(id);
   }
 
   /** @throws BangerError `cancelled`, `precondition` when QEMU is missing */
@@ -57,6 +63,7 @@ export class Accelerations {
     const id = newId<VmId>();
     const vm = this.#deps.paths.vm(id);
     const dropTo = vmOwner(this.#deps.paths.uid, id);
+    this.#trialIds.add(id);
     await Deno.mkdir(vm.stateDir, { mode: 0o700 });
     try {
       await Deno.mkdir(vm.runDir, { mode: 0o700 });
@@ -90,6 +97,7 @@ export class Accelerations {
       return found;
     } finally {
       await Promise.all([vm.runDir, vm.stateDir].map(removeTree));
+      this.#trialIds.delete(id);
     }
   }
 

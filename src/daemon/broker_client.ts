@@ -11,6 +11,7 @@ import type { BrokerArgument, BrokerCall, FromWorker, ToWorker } from "./broker_
 import type { DeviceAccess } from "../process/device_access.ts";
 import type { HostFacts, VmmDevice } from "./host_facts.ts";
 import type { FlattenerEnd, RunFlattener } from "../layers/apart/flatten_apart.ts";
+import type { VmProcess } from "../vmm/vm_processes.ts";
 import type { MemoryFiles, MemoryOwner, MemoryPaths } from "../vmm/memory_file.ts";
 
 interface Pending {
@@ -97,6 +98,10 @@ export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
   bootId(): Promise<string> {
     this.#bootId ??= this.#call("bootId", {}) as Promise<string>;
     return this.#bootId;
+  }
+
+  vmProcesses(): Promise<readonly VmProcess[]> {
+    return this.#call("vmProcesses", {}) as Promise<readonly VmProcess[]>;
   }
 
   rootfsFile(path: string): Promise<RootfsFile> {

@@ -75,6 +75,7 @@ export const brokerCalls = {
   }),
   sealDescriptors: v.strictObject({}),
   bootId: v.strictObject({}),
+  vmProcesses: v.strictObject({}),
   rootfsFile: v.strictObject({ path }),
   vmmDevice: v.strictObject({ path: v.literal("/dev/kvm") }),
 } as const;

@@ -1,7 +1,7 @@
 import type * as v from "valibot";
 import { checkParams, toWireError } from "../api/codec.ts";
 import { BangerError } from "../model/errors.ts";
-import type { HostProcesses } from "../process/host_processes.ts";
+import type { HostProcesses, ProcessHandle } from "../process/host_processes.ts";
 import type { RunFlattener } from "../layers/apart/flatten_apart.ts";
 import type { MemoryFiles } from "../vmm/memory_file.ts";
 import { type BrokerArgument, type BrokerCall, brokerCalls } from "./broker_protocol.ts";
@@ -28,6 +28,8 @@ type Handlers = {
 
 /** Most calls of the Worker that are answered at once. */
 const maxCalls = 4096;
+/** How many launches are remembered; an older one is looked for in the process table. */
+const rememberedLaunches = 1024;
 
 /**
  * Answers the Worker's calls. The Worker speaks with clients and guests, so nothing that comes from
@@ -37,6 +39,7 @@ const maxCalls = 4096;
 export class BrokerServer {
   readonly #handlers: Handlers;
   readonly #post: (message: ToWorker) => void;
+  readonly #launched = new Set<string>();
   readonly #running = new Map<number, AbortController>();
 
   constructor(parts: BrokerParts, post: (message: ToWorker) => void) {
@@ -48,14 +51,16 @@ export class BrokerServer {
         await host.sealDescriptors();
         // The Worker names no groups (the shape above has none): they follow from the devices.
         const { dropTo } = spec;
-        if (dropTo === null || spec.program !== "qemu") return await processes.launch(spec);
-        return await processes.launch({
-          ...spec,
-          dropTo: { ...dropTo, groups: await host.vmmGroups() },
-        });
+        const withGroups = dropTo === null || spec.program !== "qemu"
+          ? spec
+          : { ...spec, dropTo: { ...dropTo, groups: await host.vmmGroups() } };
+        const handle = await processes.launch(withGroups);
+        this.#remember(handle);
+        return handle;
       },
       alive: ({ handle }) => processes.alive(handle),
-      signal: ({ handle, signal }) => processes.signal(handle, signal),
+      signal: async ({ handle, signal }) =>
+        await this.#isOfVm(handle, host) && await processes.signal(handle, signal),
       exited: ({ handle }, signal) => processes.exited(handle, signal),
       peerUids: () => host.peerUids(),
       makeMemory: ({ paths, memoryMib, owner }) => {
@@ -73,9 +78,25 @@ export class BrokerServer {
       },
       sealDescriptors: () => host.sealDescriptors(),
       bootId: () => host.bootId(),
+      vmProcesses: () => host.vmProcesses(),
       rootfsFile: ({ path }) => host.rootfsFile(path),
       vmmDevice: ({ path }) => host.vmmDevice(path),
     };
+  }
+
+  #remember(handle: ProcessHandle): void {
+    this.#launched.add(keyOf(handle));
+    const [oldest] = this.#launched;
+    if (this.#launched.size > rememberedLaunches && oldest !== undefined) {
+      this.#launched.delete(oldest);
+    }
+  }
+
+  /** Whether it runs for a VM: nothing else is signalled, whatever the Worker, or a file that it read, says. */
+  async #isOfVm(handle: ProcessHandle, host: BrokerHost): Promise<boolean> {
+    if (this.#launched.has(keyOf(handle))) return true;
+    const running = await host.vmProcesses();
+    return running.some((one) => keyOf(one.handle) === keyOf(handle));
   }
 
   /** Answers one call; never throws. */
@@ -116,4 +137,8 @@ export class BrokerServer {
     ) => Promise<unknown>;
     return handler(checked, signal, say);
   }
+}
+
+function keyOf({ pid, startTicks }: ProcessHandle): string {
+  return `${pid}:${startTicks}`;
 }

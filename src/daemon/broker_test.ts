@@ -16,17 +16,20 @@ import { LaunchPolicy } from "./launch_policy.ts";
 import { LocalHost } from "./local_host.ts";
 
 const handle = { pid: 4242, startTicks: 7 };
+/** Of a VM that an earlier daemon launched. */
+const adopted = { pid: 4343, startTicks: 8 };
 const tick = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
 /** A broker whose host is made up, and the Worker's side of it; messages are cloned on the way. */
 function fixture(paths: Paths) {
   const launched: LaunchSpec[] = [];
   const removed: string[] = [];
+  const signalled: number[] = [];
   let waits = 0;
   const processes: HostProcesses = {
     launch: (spec) => Promise.resolve((launched.push(spec), handle)),
     alive: () => Promise.resolve(true),
-    signal: () => Promise.resolve(false),
+    signal: ({ pid }) => Promise.resolve((signalled.push(pid), false)),
     exited: (_, signal) =>
       new Promise((_, reject) => {
         waits++;
@@ -35,6 +38,7 @@ function fixture(paths: Paths) {
   };
   const host: BrokerHost = {
     bootId: () => Promise.resolve("boot"),
+    vmProcesses: () => Promise.resolve([{ run: "0123456789ab", program: "qemu", handle: adopted }]),
     sealDescriptors: () => Promise.resolve(),
     vmmDevice: () => Promise.resolve({ state: "absent", reason: "none", hint: null }),
     vmmGroups: () => Promise.resolve([104]),
@@ -66,7 +70,7 @@ function fixture(paths: Paths) {
     if (copy.type === "call") server.call(copy);
     if (copy.type === "withdraw") server.withdraw(copy.id);
   });
-  return { client, server, launched, removed, flattened, waits: () => waits };
+  return { client, server, launched, removed, flattened, waits: () => waits, signalled };
 }
 
 async function withPaths(uid: number, body: (paths: Paths) => Promise<void>): Promise<void> {
@@ -112,6 +116,22 @@ Deno.test("calls cross to the broker and back, failures with their kind", async 
     stop.abort(new Error("enough"));
     await assert.rejects(wait, /enough/);
     assert.equal(waits(), 0);
+  });
+});
+
+Deno.test("only what was launched, or runs for a VM as the kernel says, is signalled", async () => {
+  await withPaths(7, async (paths) => {
+    const { client, signalled } = fixture(paths);
+    for (
+      const one of [handle, adopted, { ...adopted, startTicks: 9 }, { pid: 1234, startTicks: 7 }]
+    ) {
+      await client.signal(one, "SIGTERM");
+    }
+    assert.deepEqual(signalled, [adopted.pid]);
+    await client.launch(spec(paths));
+    await client.signal(handle, "SIGKILL");
+    await client.signal({ ...handle, startTicks: 8 }, "SIGKILL");
+    assert.deepEqual(signalled, [adopted.pid, handle.pid]);
   });
 });
 

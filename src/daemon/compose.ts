@@ -24,6 +24,7 @@ import { LiveTable } from "../services/vm/live.ts";
 import { VmService } from "../services/vm/vm_service.ts";
 import { runtimeAssets } from "../version/runtime_assets.ts";
 import { ConsoleRing } from "../vmm/qemu/console_ring.ts";
+import { endProcess } from "../vmm/end_process.ts";
 import { QemuVmm } from "../vmm/qemu/qemu_vmm.ts";
 import { laneCount } from "../wire/lane.ts";
 import { Accelerations } from "./acceleration.ts";
@@ -40,6 +41,9 @@ import { vmOwner } from "./vm_owner.ts";
 import { pause } from "../sync/pause.ts";
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/** How long a process that belongs to nobody may take to end after each signal. */
+const strayLimits = { quitMs: 0, terminateMs: 1_000, killMs: 5_000 };
 
 /** Builds and wires everything; starts nothing. */
 export function composeServices(deps: ServiceDeps): Promise<Services> {
@@ -93,6 +97,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     store: store.vms,
     locks: {
       vm: (id, stop, body) => locks.hold("vm", id, stop, body),
+      isVmBusy: (id) => locks.busy("vm", id),
       create: (stop, body) => locks.hold("create_vm", "all", stop, body),
     },
     bootSets: images,
@@ -134,7 +139,10 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     log,
     adopt: (_vm, places, stop) => adoptVm({ vmm, ports, randomHex }, places, stop),
     reconnect: (machine, stop) => reconnectAgent(machine, randomHex(16), stop),
-    idsOnDisk: () => vmIdsOnDisk(paths.vmsDir),
+    idsOnDisk: async () =>
+      (await vmIdsOnDisk(paths.vmsDir)).filter((id) => !accelerations.isTrial(id)),
+    processes: () => deps.host.vmProcesses(),
+    endProcess: (process) => endProcess(processes, process, strayLimits, null),
   });
 
   const stats = new VmStats({
@@ -178,6 +186,11 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
         sshKey: async (stop) => (await sshKey(stop)).privateKeyPath,
       }),
       ...artefactHandlers(images, operations),
+      "daemon.reconcile": async ({ dryRun }, context) => {
+        await reconciled.promise;
+        const mode = { atStart: false, dryRun };
+        return { mended: [...await vms.reconcile(mode, silentReporter, context.signal)] };
+      },
       "host.acceleration": async (_params, context) => {
         const kernel = store.kernels.find(config.defaultKernelName) ?? store.kernels.list()[0];
         return {
@@ -191,7 +204,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     start: async () => {
       try {
         await Promise.all([
-          vms.reconcile(silentReporter, signal),
+          vms.reconcile({ atStart: true, dryRun: false }, silentReporter, signal),
           images.tidy().catch((error) =>
             log.warn("Leftovers of image builds stay", { error: reasonOf(error) })
           ),

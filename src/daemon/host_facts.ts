@@ -1,5 +1,6 @@
 import type { DeviceAccess } from "../process/device_access.ts";
 
+import type { VmProcess } from "../vmm/vm_processes.ts";
 import type { RootfsFile } from "../images/examine_rootfs.ts";
 
 /** A device that makes VMs faster; all work without. */
@@ -21,6 +22,11 @@ export interface HostFacts {
    * @throws BangerError as `examineRootfs`
    */
   rootfsFile(path: string): Promise<RootfsFile>;
+  /**
+   * The programs that run for this owner's VMs, whoever launched them: what the kernel says, whatever is
+   * remembered elsewhere.
+   */
+  vmProcesses(): Promise<readonly VmProcess[]>;
   /** Keeps all descriptors of this process but the standard streams from programs it starts. */
   sealDescriptors(): Promise<void>;
   /**

@@ -2,7 +2,10 @@ import { BangerError } from "../model/errors.ts";
 import type { RootfsFile } from "../images/examine_rootfs.ts";
 import { type DeviceAccess, deviceAccess } from "../process/device_access.ts";
 import type { BrokerHost, VmmDevice } from "./host_facts.ts";
+import { sessionLeaders } from "../process/session_leaders.ts";
+import { type VmProcess, vmProcesses } from "../vmm/vm_processes.ts";
 import { LibC } from "./libc.ts";
+import { vmOwner } from "./vm_owner.ts";
 
 /** socket(7): SOL_SOCKET, SO_PEERCRED and SO_ACCEPTCONN on x86_64 and aarch64. */
 const solSocket = 1;
@@ -41,6 +44,20 @@ export class LocalHost implements BrokerHost {
   async rootfsFile(path: string): Promise<RootfsFile> {
     const { examineRootfs } = await import("../images/examine_rootfs.ts");
     return await examineRootfs(path);
+  }
+
+  // deno-lint-ignore require-await
+  async vmProcesses(): Promise<readonly VmProcess[]> {
+    const runtimeDir = this.#socketPath.slice(0, this.#socketPath.lastIndexOf("/"));
+    // In a command line, a path may be written with its commas twice.
+    const mark = runtimeDir.slice(runtimeDir.lastIndexOf(",") + 1);
+    const ofVm = (run: string) => vmOwner(this.#uid, run)?.uid;
+    // Root's VMs have users of their own; what is still about to become one of them is root's.
+    const leaders = sessionLeaders(`${mark}/`);
+    return vmProcesses(leaders, runtimeDir).filter(({ run, handle }) => {
+      const uid = leaders.find((one) => one.handle === handle)?.uid;
+      return uid === this.#uid || uid === ofVm(run);
+    });
   }
 
   vmmDevice(path: VmmDevice): Promise<DeviceAccess> {

@@ -5,6 +5,8 @@ export interface ProcStat {
   readonly comm: string;
   /** One letter: `R`, `S`, `D`, `Z` (ended, not waited for), `X` (dead), … */
   readonly state: string;
+  /** Pid of the leader of its session (field 6). */
+  readonly session: number;
   /** Field 22: clock ticks after boot. */
   readonly startTicks: number;
 }
@@ -20,10 +22,12 @@ export function parseProcStat(text: string): ProcStat | undefined {
   const pid = wholeNumber(text.slice(0, open).trim());
   const fields = text.slice(close + 1).trim().split(" ");
   const startTicks = wholeNumber(fields[19]);
+  const session = wholeNumber(fields[3]);
   const state = fields[0];
+  if (session === undefined) return undefined;
   if (pid === undefined || startTicks === undefined || state === undefined) return undefined;
   if (!/^[A-Za-z]$/.test(state)) return undefined;
-  return { pid, comm: text.slice(open + 1, close), state, startTicks };
+  return { pid, comm: text.slice(open + 1, close), state, session, startTicks };
 }
 
 function wholeNumber(text: string | undefined): number | undefined {

@@ -7,7 +7,7 @@ const tail = "S 1 42 42 0 -1 4194560 171 0 2 0 0 0 0 0 20 0 1 0 215847 2990080 4
 Deno.test("the name of a process may hold anything", () => {
   fc.assert(fc.property(fc.string({ maxLength: 15 }), (comm) => {
     const stat = parseProcStat(`42 (${comm}) ${tail}\n`);
-    assert.deepEqual(stat, { pid: 42, comm, state: "S", startTicks: 215847 });
+    assert.deepEqual(stat, { pid: 42, comm, state: "S", session: 42, startTicks: 215847 });
   }));
 });
 

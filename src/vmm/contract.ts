@@ -117,6 +117,11 @@ export interface Vmm {
    * refused; `detail` holds the end of its stderr), `cancelled`
    */
   launch(spec: MachineSpec, signal: AbortSignal): Promise<Machine>;
+  /**
+   * Removes sockets and memory that a start left which was cut off before its process was known. Nothing of the
+   * VM runs.
+   */
+  clear(places: Pick<MachineSpec, "runDir" | "memoryPaths">): Promise<void>;
   /** Takes over a running VM; `null` when it no longer runs. */
   adopt(handle: VmmHandle): Promise<Machine | null>;
 }

@@ -4,6 +4,7 @@ import type { Labels } from "../../model/labels.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import { type VmConfig, vmLimits, type VmRecord } from "../../model/vm.ts";
 import type { BootSet, StepContext } from "./contract.ts";
+import { deleteHeld } from "./delete.ts";
 import { freeName } from "./free_name.ts";
 import { gibText } from "./gib_text.ts";
 import { bringUp, emptyFacts } from "./start.ts";
@@ -79,9 +80,12 @@ export async function createVm(
       else await prepareAll(deps.steps, context);
       return keep(deps, vm.id, request);
     } catch (error) {
+      // One that runs could only not be recorded as what was asked for.
+      const isFailed = deps.store.find(vm.id)?.state === "failed";
       const machineRan = context.facts.machine !== null;
-      if (signal.aborted || request.ephemeral || !machineRan) await rollBack(deps, vm.id);
-      else keep(deps, vm.id, request);
+      const stays = isFailed && machineRan && !signal.aborted && !request.ephemeral;
+      if (stays) keep(deps, vm.id, request);
+      else await rollBack(deps, vm.id, reporter);
       throw error;
     }
   });
@@ -146,7 +150,10 @@ function keep(deps: VmServiceDeps, id: VmId, { ephemeral }: CreateRequest): VmRe
   return deps.store.update(id, { ephemeral });
 }
 
-async function rollBack(deps: VmServiceDeps, id: VmId): Promise<void> {
+async function rollBack(deps: VmServiceDeps, id: VmId, reporter: StageReporter): Promise<void> {
+  if (deps.live.get(id) !== undefined) {
+    return await deleteHeld(deps, id, reporter, new AbortController().signal);
+  }
   await cleanupAll(deps.steps, id, deps.paths(id));
   deps.store.delete(id);
 }

@@ -29,11 +29,21 @@ export async function deleteVm(
           `banger vm stop ${vm.config.name} first, or banger vm delete --force ${vm.config.name}`,
       });
     }
-    deps.store.update(id, { state: "deleting" });
-    await bringDown(deps, id, { force: true, timeoutMs: 0 }, reporter, signal);
-    await reporter.stage({ id: "vm.cleanup", title: "Removing the VM's files" }, async () => {
-      await cleanupAll(deps.steps, id, deps.paths(id));
-    });
-    deps.store.delete(id);
+    await deleteHeld(deps, id, reporter, signal);
   });
+}
+
+/** Deletes a VM whatever its state. The caller holds vmLock[id]. */
+export async function deleteHeld(
+  deps: VmServiceDeps,
+  id: VmId,
+  reporter: StageReporter,
+  signal: AbortSignal,
+): Promise<void> {
+  deps.store.update(id, { state: "deleting" });
+  await bringDown(deps, id, { force: true, timeoutMs: 0 }, reporter, signal);
+  await reporter.stage({ id: "vm.cleanup", title: "Removing the VM's files" }, async () => {
+    await cleanupAll(deps.steps, id, deps.paths(id));
+  });
+  deps.store.delete(id);
 }

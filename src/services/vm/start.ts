@@ -10,7 +10,7 @@ import {
   unsoundMachineCode,
 } from "./contract.ts";
 import { keepSession } from "./keep_session.ts";
-import { preflight, startAll } from "./steps.ts";
+import { preflight, startAll, stopAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 import { watchMachine } from "./watch.ts";
 
@@ -100,8 +100,11 @@ export async function bringUp(deps: VmServiceDeps, context: StepContext): Promis
     void keepSession(deps, vm.id, live);
     return running;
   } catch (error) {
-    // Nothing runs any more: startAll has undone what it did.
-    deps.live.drop(vm.id);
+    // A step that failed is undone already; what is left to fail is the store.
+    if (deps.live.get(vm.id) !== undefined) {
+      deps.live.drop(vm.id);
+      await stopAll(deps.steps, vm.id, context.paths);
+    }
     const cancelled = context.signal.aborted;
     deps.store.update(vm.id, {
       state: cancelled ? (vm.startedAtMs === null ? "created" : "stopped") : "failed",

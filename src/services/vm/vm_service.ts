@@ -10,7 +10,7 @@ import type { Machine } from "../../vmm/contract.ts";
 import type { Lanes } from "./lanes.ts";
 import type { LiveVm } from "./live.ts";
 import type { LiveTable } from "./live.ts";
-import { reconcileAll, type ReconcileDeps } from "./reconcile.ts";
+import { type Mended, reconcileAll, type ReconcileDeps, type ReconcileMode } from "./reconcile.ts";
 import { type ResetRequest, resetVm } from "./reset.ts";
 import { restartVm } from "./restart.ts";
 import { type SetRequest, setVm } from "./set.ts";
@@ -30,6 +30,8 @@ export interface VmDefaults extends Omit<VmConfig, "name" | "kernel" | "diskByte
 export interface VmLocks {
   /** vmLock[id]: held over a whole start, stop or delete. */
   vm<T>(id: VmId, signal: AbortSignal, body: () => Promise<T>): Promise<T>;
+  /** Whether somebody holds vmLock[id], or waits for it. */
+  isVmBusy(id: VmId): boolean;
   /** createVmLock: name still free, insert the row; nothing slow. */
   create<T>(signal: AbortSignal, body: () => Promise<T>): Promise<T>;
 }
@@ -58,6 +60,7 @@ export interface VmServiceDeps extends ReconcileDeps {
  */
 export class VmService {
   readonly #deps: VmServiceDeps;
+  #reconciling: Promise<unknown> = Promise.resolve();
 
   constructor(deps: VmServiceDeps) {
     checkSteps(deps.steps);
@@ -182,9 +185,16 @@ export class VmService {
     return this.#deps.paths(id);
   }
 
-  /** Makes store, processes and directories agree again after a restart of the daemon. */
-  reconcile(reporter: StageReporter, signal: AbortSignal): Promise<void> {
-    return reconcileAll(this.#deps, reporter, signal);
+  /** Makes store, processes and directories agree again; see {@linkcode reconcileAll}. One after the other. */
+  reconcile(
+    mode: ReconcileMode,
+    reporter: StageReporter,
+    signal: AbortSignal,
+  ): Promise<readonly Mended[]> {
+    const run = () => reconcileAll(this.#deps, mode, reporter, signal);
+    const mended = this.#reconciling.then(run, run);
+    this.#reconciling = mended;
+    return mended;
   }
 
   /** Lets go of every VM without touching it; the daemon ends. */

@@ -124,7 +124,8 @@ export class QemuMachine implements Machine {
     await withinMs(this.#console, limits.consoleDrainMs);
     watching.abort();
     this.#hangUp();
-    await removeLeftovers(this.handle, this.#parts.memory);
+    // It has ended, whatever it left: who stops the VM tries again, and is told.
+    await removeLeftovers(this.handle, this.#parts.memory).catch(() => {});
     return exit;
   }
 

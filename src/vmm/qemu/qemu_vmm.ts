@@ -40,10 +40,7 @@ export class QemuVmm implements Vmm {
     await using undo = new AsyncDisposableStack();
     const ring = new ConsoleRing(spec.stateDir);
     // An earlier start whose end nobody saw may have left some.
-    const { tmpfs, disk } = spec.memoryPaths;
-    for (const memoryPath of [tmpfs, disk]) {
-      await removeLeftovers({ runDir: spec.runDir, memoryPath }, this.#memory);
-    }
+    await this.clear(spec);
     const memoryPath = await this.#memory.make(spec.memoryPaths, spec.memoryMib, spec.dropTo);
     undo.defer(() => removeLeftovers({ runDir: spec.runDir, memoryPath }, this.#memory));
     const commandLine = qemuCommandLine(spec, memoryPath);
@@ -74,6 +71,12 @@ export class QemuVmm implements Vmm {
       { processes: this.#processes, memory: this.#memory, limits: this.#limits, watching },
       connections,
     );
+  }
+
+  async clear({ runDir, memoryPaths }: Pick<MachineSpec, "runDir" | "memoryPaths">): Promise<void> {
+    for (const memoryPath of [memoryPaths.tmpfs, memoryPaths.disk]) {
+      await removeLeftovers({ runDir, memoryPath }, this.#memory);
+    }
   }
 
   async adopt(handle: VmmHandle): Promise<Machine | null> {

@@ -101,6 +101,7 @@ export class ServiceFixture implements Disposable {
     return new VmService({
       store: this.store.vms,
       locks: {
+        isVmBusy: (id) => locks.busy("vm", id),
         vm: (id, signal, body) => locks.hold("vm", id, signal, body),
         create: (signal, body) => locks.hold("create_vm", "all", signal, body),
       },
@@ -152,6 +153,8 @@ export class ServiceFixture implements Disposable {
       now: () => 1_700_000_000_000,
       log: { info: () => {}, warn: (text) => void this.warnings.push(text) },
       adopt: () => Promise.resolve(null),
+      processes: () => Promise.resolve([]),
+      endProcess: () => Promise.resolve(),
       reconnect: () => Promise.reject(new Error("no link")),
       idsOnDisk: () => Promise.resolve([...this.disks.keys()]),
     });
