@@ -9,7 +9,7 @@ export DENO_NO_UPDATE_CHECK := 1
 export DENO_TLS_CA_STORE ?= system,mozilla
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup build test lint coverage demo clean release
+.PHONY: help setup build test lint coverage faults demo clean release
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,11 @@ coverage: setup ## Run the unit tests and report the lines that they cover
 	@rm -rf coverage
 	@$(DENO) task test:unit --coverage=coverage
 	@$(DENO) coverage coverage
+
+faults: ## Have every effect of every operation go wrong once, in every way
+	@scripts/setup.sh --tests
+	@$(MAKE) build
+	@$(DENO) run --allow-all --no-check tests/faults/matrix.ts
 
 demo: build ## Run a command in a fresh virtual machine, inside this repository
 	@build/bin/banger vm run --rm -- sh -c 'uname -a; git log --oneline | head -3; ls'

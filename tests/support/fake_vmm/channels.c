@@ -97,7 +97,12 @@ int connect_to(const char *path) {
   if (strlen(path) >= sizeof address.sun_path) fail("socket path too long: %s", path);
   strcpy(address.sun_path, path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+  /* Its file is there a moment before it listens. */
+  for (int tries = 0; tries < 500 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0; tries++) {
+    if (errno != ECONNREFUSED) break;
+    usleep(2000);
+  }
+  if (fd < 0 || (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EISCONN)) {
     fail("cannot connect to %s: %s", path, strerror(errno));
   }
   return fd;

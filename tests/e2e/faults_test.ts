@@ -1,0 +1,48 @@
+/** A seeded sample of the fault matrix (`make faults` runs all of it), and of what it must not be in. */
+import assert from "node:assert/strict";
+import { isBuilt } from "../support/banger.ts";
+import { namesIn } from "../support/end_to_end.ts";
+import { canCompile } from "../support/fake_vmm/fake_vmm.ts";
+import { skipUnless } from "../support/require.ts";
+import { sampleCells } from "../faults/sample.ts";
+import { faultEnv } from "../faults/plan.ts";
+import type { FaultRun } from "../faults/run_fault.ts";
+import { sweep } from "../faults/sweep.ts";
+
+/** Bound on the sample, in milliseconds; a busy machine does fewer runs in it. */
+const sampleMs = 50_000;
+/** So many it does on any. */
+const fewest = 20;
+
+function faultTest(name: string, fn: () => Promise<void>, needsCompiler = false): void {
+  const ignore = skipUnless(name, isBuilt(), "build/bin/banger is not built") ||
+    skipUnless(name, !needsCompiler || hasCompiler, "gcc is not installed");
+  Deno.test({ name, ignore, fn });
+}
+
+const hasCompiler = await canCompile();
+
+faultTest("whatever goes wrong at whichever effect, nothing is lost or left", async () => {
+  // BANGER_FAULTS_SEED repeats a run.
+  const seed = Number(Deno.env.get("BANGER_FAULTS_SEED") ?? Math.floor(Math.random() * 2 ** 31));
+  const endMs = performance.now() + sampleMs;
+  const runs: FaultRun[] = [];
+  await sweep(
+    sampleCells(seed),
+    2,
+    (run) => void runs.push(run),
+    () => performance.now() > endMs && runs.length >= fewest,
+  );
+  const wrong = runs.filter(({ violations }) => violations.length > 0);
+  assert.deepEqual(wrong, [], `BANGER_FAULTS_SEED=${seed} repeats it`);
+}, true);
+
+faultTest("the program that users get has no faults to inject", async () => {
+  const dir = new URL("../../build/bundle/banger", import.meta.url).pathname;
+  for (const name of await namesIn(dir)) {
+    const text = await Deno.readTextFile(`${dir}/${name}`).catch(() => "");
+    for (const mark of [...Object.values(faultEnv), "enospc", "kill_after"]) {
+      assert.ok(!text.includes(mark), `${name} contains ${mark}`);
+    }
+  }
+});
