@@ -12,7 +12,14 @@ export function createParams(
 ): ParamsOf<"vm.create"> {
   return {
     ...{ name, image: null, kernel: null, cpus: null, memoryMib: null, diskBytes: null },
-    ...{ labels: {}, autoStopMs: null, workspace: null, ephemeral: false, lease: false },
+    ...{
+      workDiskBytes: null,
+      labels: {},
+      autoStopMs: null,
+      workspace: null,
+      ephemeral: false,
+      lease: false,
+    },
     ...{ start: false, imageDefaults: true, gitIdentity: null },
     ...given,
   };
@@ -171,12 +178,24 @@ export const vmOperations: readonly FaultOperation[] = [
     refusedTwice: /there is none|was deleted meanwhile/,
   },
   {
+    name: "reset",
+    prepare: (lane) => bringTo(lane, "stopped"),
+    run: (lane) => lane.attempt("vm.reset", { vm: name, image: null, force: true }),
+    world,
+    worlds: {
+      ok: ["stopped", "created"],
+      failed: ["stopped", "resetting", "failed", "created"],
+      lost: ["stopped", "created"],
+    },
+  },
+  {
     name: "set",
     prepare: (lane) => bringTo(lane, "created"),
     run: async (lane) => {
       const vm = await lane.vm(name) ?? await lane.vm(renamed);
       return await lane.attempt("vm.set", {
         ...{ vm: vm?.id ?? name, name: renamed, cpus: 2, memoryMib: null, diskBytes: 2 * gib },
+        ...{ workDiskBytes: null },
         ...{ labels: {}, autoStopMs: "keep" as const },
       });
     },

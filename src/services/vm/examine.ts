@@ -41,8 +41,8 @@ export async function examine(
   });
   const isLive = deps.live.get(id) !== undefined;
   if (vm.state === "deleting") return mend("delete", "its deletion was cut off");
-  if (vm.state === "resetting") return mend("reset", "its reset was cut off");
   if (vm.ephemeral) return atStart ? mend("delete", "its client is gone") : null;
+  if (vm.state === "resetting") return mend("reset", "its reset was cut off");
   if (restingStates.includes(vm.state)) {
     const left = await leftOf(deps, id, processes);
     return left === null ? null : mend("tidy", `it is ${vm.state} and has ${left}`);

@@ -83,7 +83,7 @@ Deno.test("a reset that was cut off is carried on by the next daemon", async () 
     store.vms.update(id, { state: "resetting" });
     if (isGone) disks.delete(id);
     else disks.set(id, -1);
-    await service.reconcile(silent, never);
+    await service.reconcile({ atStart: true, dryRun: false }, silent, never);
     assert.equal(fixture.row("web").state, "created");
     assert.equal(disks.get(id), 8 * gib);
   }
@@ -100,7 +100,7 @@ Deno.test("an old disk that cannot be removed is started by nobody", async () =>
   const cutOff = kind("conflict", /its reset was cut off\nbanger vm reset --force web/);
   await assert.rejects(service.start("web", silent, never), cutOff);
   await assert.rejects(service.stop("web", { timeoutMs: 1, force: true }, silent, never), cutOff);
-  await service.reconcile(silent, never);
+  await service.reconcile({ atStart: true, dryRun: false }, silent, never);
   assert.equal(fixture.warnings.length, 1);
   fixture.removeFailure = undefined;
   disks.set(id, -1);

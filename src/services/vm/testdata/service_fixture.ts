@@ -148,8 +148,8 @@ export class ServiceFixture implements Disposable {
         diskBytes: null,
         workDiskBytes: 0,
       },
-      // Only the id is needed of them.
-      paths: (id) => ({ stateDir: id }) as unknown as VmPaths,
+      // Nothing is at any of them but what the map of disks has.
+      paths: (id) => this.#pathsOf(id),
       now: () => 1_700_000_000_000,
       log: { info: () => {}, warn: (text) => void this.warnings.push(text) },
       adopt: () => Promise.resolve(null),
@@ -170,6 +170,14 @@ export class ServiceFixture implements Disposable {
       kernel: { name: "kernel", digest: "sha256:bb" },
       kitPath: "/kit",
     } as BootSet;
+  }
+
+  #pathsOf(id: VmId): VmPaths {
+    const nowhere = (name: string) => `${this.#dir}/nowhere/${id}/${name}`;
+    return {
+      ...{ stateDir: id, runDir: nowhere("run"), handles: nowhere("handles.json") },
+      ...{ memory: nowhere("memory"), seededInitrd: nowhere("initrd.img") },
+    } as unknown as VmPaths;
   }
 
   #diskStep(): StartStep {
