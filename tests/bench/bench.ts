@@ -1,5 +1,5 @@
 /**
- * Rows 1 to 5 of the benchmarks: what the built banger costs over a floor, side by side in one run.
+ * Rows 1 to 6 of the benchmarks: what the built banger costs over a floor, side by side in one run.
  * Prints a table of docs/performance.md's form.
  *
  * usage: deno task bench [PAIRS]     (21 pairs; 7 at least)
@@ -13,6 +13,7 @@ import { cliRows } from "./cli_rows.ts";
 import { fillStore } from "./fill_store.ts";
 import { memoryRows } from "./memory_rows.ts";
 import { rpcRows } from "./rpc_rows.ts";
+import { storeRows } from "./store_rows.ts";
 import { tableHead, tableLine } from "./table.ts";
 
 const pairs = Math.max(7, Number(Deno.args[0] ?? 21));
@@ -24,7 +25,7 @@ const paths = new Paths({ uid: Deno.uid() ?? 0, home });
 try {
   fillStore(paths, vmCount);
   say(tableHead);
-  for (const rows of [cliRows, rpcRows, memoryRows]) {
+  for (const rows of [cliRows, rpcRows, memoryRows, storeRows]) {
     for await (const row of rows({ banger, paths, pairs, vmCount })) say(tableLine(row));
   }
 } finally {

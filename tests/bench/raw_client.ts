@@ -6,15 +6,17 @@ const lineFeed = 10;
 /** A client that sends a line and takes one back, without looking into it: the floor of clients. */
 export class RawClient implements Disposable {
   readonly #link: ByteLink;
-  readonly #buffer = new Uint8Array(1024 * 1024);
+  readonly #buffer: Uint8Array<ArrayBuffer>;
   #nextId = 1;
 
-  private constructor(link: ByteLink) {
+  private constructor(link: ByteLink, longestBytes: number) {
     this.#link = link;
+    this.#buffer = new Uint8Array(longestBytes);
   }
 
-  static async connect(path: string): Promise<RawClient> {
-    return new RawClient(await connectUnix(path));
+  /** An answer may have up to `longestBytes`. */
+  static async connect(path: string, longestBytes = 1024 * 1024): Promise<RawClient> {
+    return new RawClient(await connectUnix(path), longestBytes);
   }
 
   /** Sends a request and resolves to the bytes of its answer, valid until the next one. */

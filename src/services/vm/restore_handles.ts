@@ -26,6 +26,10 @@ export function restoreHandles(
     return chosen ?? null;
   };
   const machine = running("qemu", remembered.machine?.process);
+  const passt = running("passt", remembered.passt ?? undefined);
+  const netFilter = running("net_filter", remembered.netFilter ?? undefined);
+  // Of a VM that is gone already, not even the directory need be there.
+  const known = machine === null && passt === null && netFilter === null ? null : sshPort;
   const handles: VmHandles = {
     machine: machine === null ? null : {
       process: machine,
@@ -33,9 +37,9 @@ export function restoreHandles(
       stateDir: paths.stateDir,
       memoryPath: remembered.machine?.memoryPath ?? memoryOf(paths),
     },
-    passt: running("passt", remembered.passt ?? undefined),
-    netFilter: running("net_filter", remembered.netFilter ?? undefined),
-    network: remembered.network ?? (sshPort === null ? null : networkOf(id, paths, sshPort)),
+    passt,
+    netFilter,
+    network: remembered.network ?? (known === null ? null : networkOf(id, paths, known)),
   };
   if (JSON.stringify(handles) !== JSON.stringify(remembered)) replaceHandles(paths, handles);
   return surplus;
