@@ -15,7 +15,8 @@ export async function deleteImage(
 ): Promise<void> {
   await deleteArtefact(deps, deps.images, "image", name, Object.keys(imageRecipes), signal);
   const left = [...deps.images.list(), ...deps.images.listSuperseded()];
-  await deps.registry.collect(new Set(left.flatMap(({ blobs }) => blobs)));
+  // The image is deleted: blobs that stay are collected at the next start of the daemon.
+  await deps.registry.collect(new Set(left.flatMap(({ blobs }) => blobs))).catch(() => {});
 }
 
 /**

@@ -34,10 +34,9 @@ export async function pullLocalImage(
     // The files are the user's own: a copy of them is worth nothing.
     const images = [...parts.images.list(), ...parts.images.listSuperseded()];
     if (layers.length > 0) {
-      await parts.registry.drop(
-        layers,
-        new Set(images.flatMap(({ blobs }) => blobs)),
-      );
+      const kept = new Set(images.flatMap(({ blobs }) => blobs));
+      // The pull is over, whatever became of it: what stays is collected at the next start of the daemon.
+      await parts.registry.drop(layers, kept).catch(() => {});
     }
   }
 }

@@ -75,11 +75,11 @@ async function inMain(): Promise<void> {
     } else {
       say({ report: "disarmed", effects: injector.disarm() });
     }
-  });
+  }).then(() => kill(Deno.pid, "SIGKILL"));
   await import(program);
 }
 
-/** The daemon's own end is not waited for by this. */
+/** Settles when the harness is gone. */
 async function takeOrders(take: (order: Order) => void): Promise<void> {
   let text = "";
   for await (const piece of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
