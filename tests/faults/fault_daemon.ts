@@ -29,8 +29,8 @@ export class FaultDaemon {
   #lastFired: Fired | undefined;
   isOver = false;
 
-  /** Starts it; with `plan` it is armed from its first effect on. Does not wait. */
-  constructor(appDir: string, paths: Paths, program: string, plan?: Plan) {
+  /** Starts it; with `plan` it is armed from its first effect on, and its clock is wrong by `hours`. Does not wait. */
+  constructor(appDir: string, paths: Paths, program: string, plan?: Plan, hours = 0) {
     this.#paths = paths;
     this.#child = new Deno.Command(Deno.execPath(), {
       args: ["run", ...runFlags, "--no-code-cache", `${appDir}/preload.js`, "daemon", "run"],
@@ -38,6 +38,7 @@ export class FaultDaemon {
       env: {
         ...{ HOME: paths.home, PATH: "/usr/local/bin:/usr/bin:/bin", DENO_DIR: `${appDir}/cache` },
         ...{ DENO_NO_UPDATE_CHECK: "1", [faultEnv.program]: program },
+        [faultEnv.hours]: String(hours),
         ...(plan === undefined ? {} : { [faultEnv.plan]: JSON.stringify(plan) }),
       },
       cwd: "/",
@@ -94,6 +95,11 @@ export class FaultDaemon {
   /** Nothing goes wrong any more. */
   async disarm(): Promise<void> {
     if (!this.isOver) await this.#order({ order: "disarm" }, "disarmed");
+  }
+
+  /** From now on its wall clock is wrong by so many hours. */
+  async setClock(hours: number): Promise<void> {
+    await this.#order({ order: "clock", hours }, "clock");
   }
 
   /** Kills it as nothing can be killed more. */

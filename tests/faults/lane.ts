@@ -57,10 +57,10 @@ export class Lane implements AsyncDisposable {
    * Makes sure that a daemon serves, with everything in order that an earlier one left. With `plan` a new one
    * is started that is armed from its first effect on; then it may have ended before it serves.
    */
-  async up(plan?: Plan): Promise<void> {
+  async up(plan?: Plan, hours = 0): Promise<void> {
     if (plan === undefined && this.#daemon?.isOver === false) return;
     await this.down();
-    this.#daemon = new FaultDaemon(this.#appDir, this.paths, this.fake.vmm.program, plan);
+    this.#daemon = new FaultDaemon(this.#appDir, this.paths, this.fake.vmm.program, plan, hours);
     this.#client = await this.#daemon.connect();
     if (plan === undefined && this.#client === undefined) {
       throw new Error(`the daemon does not start: ${await this.#daemon.finish()}`);

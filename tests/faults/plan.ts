@@ -45,14 +45,21 @@ export interface Plan {
 /** Harness → daemon, a line of JSON each on its standard input. */
 export type Order =
   | { readonly order: "arm"; readonly plan: Plan }
-  | { readonly order: "disarm" };
+  | { readonly order: "disarm" }
+  /** The wall clock of the daemon goes wrong by so much, at once. */
+  | { readonly order: "clock"; readonly hours: number };
 
 /** Daemon → harness, a line of JSON each on its standard output. */
 export type Report =
   | { readonly report: "armed" }
+  | { readonly report: "clock" }
   /** How many effects there were since it was armed. */
   | { readonly report: "disarmed"; readonly effects: number }
   | { readonly report: "fired"; readonly at: number; readonly effect: string };
 
-/** Environment of a daemon with faults: the fake VMM's path, and the plan that holds from its start. */
-export const faultEnv = { program: "BANGER_FAULTS_PROGRAM", plan: "BANGER_FAULTS_PLAN" } as const;
+/** Environment of a daemon with faults: the fake VMM's path, and plan and clock that hold from its start. */
+export const faultEnv = {
+  program: "BANGER_FAULTS_PROGRAM",
+  plan: "BANGER_FAULTS_PLAN",
+  hours: "BANGER_FAULTS_HOURS",
+} as const;

@@ -1,8 +1,8 @@
 import { type EffectKind, type Fault, faultKinds, faults } from "../plan.ts";
 
 /** Cells of the memory that both threads of the daemon share. */
-const cells = { count: 0, at: 1, fault: 2, fired: 3, answer: 4 } as const;
-const cellCount = 5;
+const cells = { count: 0, at: 1, fault: 2, fired: 3, answer: 4, hours: 5 } as const;
+const cellCount = 6;
 /** Bound on what the other thread is waited for. */
 const answerMs = 5_000;
 
@@ -31,6 +31,16 @@ export class Injector {
     this.memory = memory;
     this.#cells = new Int32Array(memory);
     this.#main = main;
+  }
+
+  /** From now on the wall clock of both threads is wrong by so many hours. */
+  setClock(hours: number): void {
+    Atomics.store(this.#cells, cells.hours, hours);
+  }
+
+  /** How wrong the wall clock is, in milliseconds. */
+  get clockMs(): number {
+    return Atomics.load(this.#cells, cells.hours) * 3_600_000;
   }
 
   /** From the next effect on, the one with number `at` goes wrong. */

@@ -59,6 +59,8 @@ export function patchDeno(injector: Injector): void {
   patchCommand(deno, injector);
   patchConnect(deno, injector);
   patchSqlite(injector);
+  const now = Date.now;
+  Date.now = () => now() + injector.clockMs;
 }
 
 function nothing(): void {}

@@ -66,12 +66,16 @@ async function inMain(): Promise<void> {
   };
   replaceNetwork(fake);
   patchDeno(injector);
+  injector.setClock(Number(Deno.env.get(faultEnv.hours) ?? 0));
   const plan = Deno.env.get(faultEnv.plan);
   if (plan !== undefined) arm(JSON.parse(plan));
   void takeOrders((order) => {
     if (order.order === "arm") {
       arm(order.plan);
       say({ report: "armed" });
+    } else if (order.order === "clock") {
+      injector.setClock(order.hours);
+      say({ report: "clock" });
     } else {
       say({ report: "disarmed", effects: injector.disarm() });
     }
