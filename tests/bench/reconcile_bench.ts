@@ -68,7 +68,7 @@ async function partsMs(): Promise<number> {
   await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-config", `${lane.fake.dir}/app/empty.js`],
   }).output();
-  for (const pid of pids) Deno.readTextFileSync(`/proc/${pid}/stat`);
+  pids.forEach((pid) => Deno.readTextFileSync(`/proc/${pid}/stat`));
   for (const id of ids) {
     const path = `${lane.paths.runtimeDir}/${id}/q`;
     (await Deno.connect({ transport: "unix", path })).close();
