@@ -43,6 +43,11 @@ async function sshMaster(banger: Banger): Promise<Master> {
   using client = new DaemonClient(
     await connectUnix(new Paths({ uid: Deno.uid() ?? 0, home: banger.home }).daemonSocket),
   );
+  for (let turn = 0; turn < 200; turn++) {
+    // Its ssh server comes after the first command.
+    if ((await client.call("vm.health", { vm: name })).health.sshReady) break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
   const { target } = await client.call("vm.ssh", { vm: name, command: null });
   const dir = await Deno.makeTempDir({ prefix: "banger-bench-" });
   const options = [

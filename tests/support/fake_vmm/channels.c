@@ -97,13 +97,10 @@ int connect_to(const char *path) {
   if (strlen(path) >= sizeof address.sun_path) fail("socket path too long: %s", path);
   strcpy(address.sun_path, path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  /* Its file is there a moment before it listens. */
-  for (int tries = 0; tries < 500 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0; tries++) {
-    if (errno != ECONNREFUSED) break;
+  for (int tries = 0; connect(fd, (struct sockaddr *)&address, sizeof address) != 0; tries++) {
+    /* Its file is there a moment before it listens. */
+    if (errno != ECONNREFUSED || tries == 500) fail("cannot connect to %s: %s", path, strerror(errno));
     usleep(2000);
-  }
-  if (fd < 0 || (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EISCONN)) {
-    fail("cannot connect to %s: %s", path, strerror(errno));
   }
   return fd;
 }
