@@ -28,6 +28,8 @@ export const imageView = v.object({
   createdAtMs: count,
   managed: v.boolean(),
   rootfsPath: v.string(),
+  /** What a new VM's work disk begins with; `null`: the home directory of the image. */
+  workSeed: v.nullable(v.object({ digest: v.string(), virtualBytes: count })),
   /** What it says about the programs that run in it; `null` where its source says nothing. */
   run: v.nullable(v.object({
     env: v.array(v.string()),

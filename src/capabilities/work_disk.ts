@@ -1,4 +1,9 @@
-import { growWorkDisk, makeWorkDisk, type WorkDiskSpec } from "../images/work_disk.ts";
+import {
+  copyWorkSeed,
+  growWorkDisk,
+  makeWorkDisk,
+  type WorkDiskSpec,
+} from "../images/work_disk.ts";
 import { BangerError } from "../model/errors.ts";
 import type { StartStep, StepContext, WorkDisks } from "../services/vm/contract.ts";
 
@@ -22,7 +27,10 @@ export function workDiskStep(deps: WorkDiskDeps): StartStep {
       const { vm, paths, isNew } = context;
       if (vm.config.workDiskBytes === 0 || await exists(paths.workDisk)) return;
       if (!isNew) throw missing(context);
-      await makeWorkDisk(specOf(deps, paths.workDisk, vm.config.workDiskBytes));
+      const spec = specOf(deps, paths.workDisk, vm.config.workDiskBytes);
+      const seed = context.bootSet.image.workSeed;
+      if (seed === null) await makeWorkDisk(spec);
+      else await copyWorkSeed(seed.path, spec, context.signal);
     },
     start({ vm, paths, facts }) {
       if (vm.config.workDiskBytes > 0) {

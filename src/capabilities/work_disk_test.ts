@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { WorkSeed } from "../model/artefacts.ts";
 import { isBangerError } from "../model/errors.ts";
 import type { StepContext } from "../services/vm/contract.ts";
 import { emptyFacts } from "../services/vm/start.ts";
@@ -11,6 +12,7 @@ const sizeBytes = 64 * 1024 ** 2;
 async function withVm(
   workDiskBytes: number,
   body: (context: (isNew: boolean) => StepContext, path: string) => Promise<void>,
+  workSeed: WorkSeed | null = null,
 ): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "banger-work-disk-" });
   const workDisk = `${dir}/work.ext4`;
@@ -18,7 +20,7 @@ async function withVm(
     await body((isNew) => ({
       vm: { config: { name: "web", workDiskBytes } },
       paths: { workDisk },
-      bootSet: { image: {} },
+      bootSet: { image: { workSeed } },
       isNew,
       facts: emptyFacts(),
       signal: new AbortController().signal,
@@ -50,6 +52,30 @@ Deno.test("one that is missing later is not made again in silence", () =>
     );
     await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
   }));
+
+Deno.test("a work disk of a seed is a copy of its own, as large as was asked for", async () => {
+  const path = await Deno.makeTempFile({ prefix: "banger-seed-" });
+  try {
+    await Deno.writeTextFile(path, "seed");
+    await Deno.chmod(path, 0o444);
+    const seed = { digest: "sha256:0", path, virtualBytes: 4 };
+    await withVm(sizeBytes, async (context, copy) => {
+      await step.prepare!(context(true));
+      const { size, mode } = await Deno.stat(copy);
+      assert.deepEqual([size, mode! & 0o777], [sizeBytes, 0o600]);
+      assert.equal((await Deno.readTextFile(copy)).slice(0, 4), "seed");
+      assert.equal(await Deno.readTextFile(path), "seed");
+    }, seed);
+    await Deno.remove(path);
+    await withVm(sizeBytes, async (context, copy) => {
+      const gone = /seed ".*" of its image cannot be read/;
+      await assert.rejects(async () => await step.prepare!(context(true)), gone);
+      await assert.rejects(Deno.stat(copy), Deno.errors.NotFound);
+    }, seed);
+  } finally {
+    await Deno.remove(path).catch(() => {});
+  }
+});
 
 Deno.test("a VM without a work disk gets no file and no disk", () =>
   withVm(0, async (context, path) => {

@@ -65,6 +65,7 @@ export const brokerCalls = {
   flatten: v.strictObject({
     staging: fileName,
     file: fileName,
+    purpose: v.picklist(["rootfs", "work_disk"]),
     layers: v.pipe(
       v.array(v.strictObject({ digest, diffId: digest, size: whole })),
       v.maxLength(500),

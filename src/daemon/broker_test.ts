@@ -307,6 +307,7 @@ const digest = `sha256:${"0a".repeat(32)}` as const;
 const job: FlattenJob = {
   staging: "image-4f",
   file: "rootfs.ext4",
+  purpose: "rootfs",
   layers: [{ digest, diffId: digest, size: 9 }],
   sizeBytes: 2 ** 33,
   uuid: "0".repeat(32),
@@ -336,6 +337,7 @@ Deno.test("an image is unpacked by name only; what its process says comes back",
       ...[-1, 1.5, "8"].map((sizeBytes) => ({ sizeBytes })),
       { uuid: "0".repeat(31) },
       { madeSeconds: 0.5 },
+      { purpose: "/etc" },
       { out: "/etc/passwd" },
     ];
     for (const change of hostile) {

@@ -10,10 +10,10 @@ import { toWireError } from "../api/codec.ts";
 import { ImageFile } from "../ext4/image_file.ts";
 import {
   aliveEveryMs,
-  fileSystemLabel,
   type FlattenAnswer,
   type FlattenOrder,
   type LayerFile,
+  purposes,
 } from "../layers/apart/flatten_job.ts";
 import { InflatingThread } from "../layers/apart/inflating_thread.ts";
 import { flattenInto } from "../layers/flatten_layers.ts";
@@ -74,7 +74,7 @@ async function flatten(order: FlattenOrder, tell: (answer: FlattenAnswer) => voi
       sizeBytes: order.sizeBytes,
       uuid: Uint8Array.fromHex(order.uuid),
       made: { seconds: order.madeSeconds, nanoseconds: 0 },
-      label: fileSystemLabel,
+      ...purposes[order.purpose],
       onProgress: (progress) => tell({ type: "progress", ...progress }),
     });
   } finally {

@@ -3,6 +3,7 @@ import { Ext4Writer } from "../ext4/ext4_writer.ts";
 import { ImageFile } from "../ext4/image_file.ts";
 import { Inode } from "../ext4/inode.ts";
 import { BangerError, reasonOf } from "../model/errors.ts";
+import { allocatedBytes, copyRootfs } from "./copy_rootfs.ts";
 
 /** A work disk to make. */
 export interface WorkDiskSpec {
@@ -59,6 +60,34 @@ export async function makeWorkDisk(spec: WorkDiskSpec): Promise<void> {
       }),
     );
     await Deno.rename(temporary, spec.path);
+  } catch (error) {
+    await removeIfThere(temporary);
+    throw error;
+  }
+}
+
+/**
+ * Makes a new work disk of an image's seed: a copy, by reference where the host's file system can, so that it is the
+ * VM's own from then on. Its file system grows at the first start.
+ *
+ * @throws BangerError `exhausted` when there is no space, `precondition` when the seed is gone, `cancelled`
+ */
+export async function copyWorkSeed(
+  seedPath: string,
+  { path, sizeBytes }: Pick<WorkDiskSpec, "path" | "sizeBytes">,
+  signal: AbortSignal,
+): Promise<void> {
+  const temporary = `${path}.new`;
+  await removeIfThere(temporary);
+  try {
+    const bytes = await allocatedBytes(seedPath).catch((cause) => {
+      const state = `the seed "${seedPath}" of its image cannot be read`;
+      throw new BangerError("precondition", `Cannot make a work disk: ${state}`, { cause });
+    });
+    await copyRootfs(seedPath, temporary, bytes, () => {}, signal);
+    await Deno.chmod(temporary, 0o600);
+    await Deno.truncate(temporary, sizeBytes);
+    await Deno.rename(temporary, path);
   } catch (error) {
     await removeIfThere(temporary);
     throw error;

@@ -1,6 +1,6 @@
 import { Ext4Writer } from "../ext4/ext4_writer.ts";
 import { ImageFile } from "../ext4/image_file.ts";
-import type { Timestamp } from "../ext4/inode.ts";
+import { Inode, type Timestamp } from "../ext4/inode.ts";
 import { defaultLimits, type LayerLimits } from "./limits.ts";
 import { type FileBody, MergedTree } from "./merged_tree.ts";
 import { type LayerDigests, type LayerSource, type ReadLayer, readLayer } from "./read_layer.ts";
@@ -30,6 +30,8 @@ export interface FlattenOptions {
   readonly made: Timestamp;
   /** Name of the file system, at most 16 bytes of ASCII. */
   readonly label?: string;
+  /** Directory below the root that the layers are, and that is all there is; only root may enter the root then. */
+  readonly directory?: string;
   readonly limits?: Partial<LayerLimits>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: FlattenProgress) => void;
@@ -114,7 +116,13 @@ export async function flattenInto(
   }
   signal?.throwIfAborted();
   options.onProgress?.({ layer: options.layers.length, storedBytes: 0 });
-  return { ...await writer.finish(tree.root), layers };
+  const root = options.directory === undefined
+    ? tree.root
+    : new Inode({ mode: 0o700, uid: 0, gid: 0, mtime: made, xattrs: [] }, {
+      type: "directory",
+      children: new Map([[options.directory, tree.root]]),
+    });
+  return { ...await writer.finish(root), layers };
 }
 
 /** Applies entries to the tree, and streams the contents of files into the image. */

@@ -20,6 +20,16 @@ export interface Publication {
   readonly madeAtMs: number;
 }
 
+/** What a VM's work disk begins with. */
+export interface WorkSeed {
+  /** `sha256:…` of the archive that it was made of. */
+  readonly digest: string;
+  /** Absolute path of a raw ext4 file, which is only copied. */
+  readonly path: string;
+  /** Size of that file: no work disk of it is smaller. */
+  readonly virtualBytes: number;
+}
+
 /** An image as the store holds it: immutable once published. */
 export interface ImageRecord {
   readonly name: string;
@@ -45,6 +55,8 @@ export interface ImageRecord {
   readonly managed: boolean;
   /** Absolute path of the raw ext4 file. */
   readonly rootfsPath: string;
+  /** `null` for an image whose own home directory is what a work disk begins with. */
+  readonly workSeed: WorkSeed | null;
   /** `null` where the source says nothing of it. */
   readonly run: ImageRun | null;
   /** Digests of the registry's blobs that it was made of; kept as long as it is. */

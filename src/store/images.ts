@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { ImageRecord, ImageRun, Publication } from "../model/artefacts.ts";
+import type { ImageRecord, ImageRun, Publication, WorkSeed } from "../model/artefacts.ts";
 import { ArtefactRows } from "./artefact_rows.ts";
 import { integer, jsonOrNull, oneOf, type Row, text, textOrNull, toJson } from "./row.ts";
 
@@ -22,6 +22,7 @@ function toColumns(image: ImageRecord) {
     created_at_ms: image.createdAtMs,
     managed: image.managed ? 1 : 0,
     rootfs_path: image.rootfsPath,
+    work_seed: toJson(image.workSeed),
     run: image.run === null ? null : toJson(image.run),
     blobs: toJson(image.blobs),
   };
@@ -41,6 +42,7 @@ function fromRow(row: Row): ImageRecord {
     createdAtMs: integer(row, "created_at_ms"),
     managed: integer(row, "managed") === 1,
     rootfsPath: text(row, "rootfs_path"),
+    workSeed: jsonOrNull<WorkSeed>(row, "work_seed"),
     run: jsonOrNull<ImageRun>(row, "run"),
     blobs: jsonOrNull<string[]>(row, "blobs") ?? [],
   };

@@ -120,4 +120,9 @@ export const migrations: readonly Migration[] = [
     summary: "work disks; VMs of before have none",
     sql: `ALTER TABLE vms ADD COLUMN work_disk_bytes INTEGER NOT NULL DEFAULT 0;`,
   },
+  {
+    version: 8,
+    summary: "what work disks of an image begin with",
+    sql: `ALTER TABLE images ADD COLUMN work_seed TEXT;`,
+  },
 ];

@@ -64,6 +64,7 @@ const image: ImageRecord = {
   sourceReason: null,
   publication: null,
   rootfsPath: "/x",
+  workSeed: { digest: "sha256:77", path: "/x/seed", virtualBytes: 9 },
   run: { env: ["A=b"], workingDir: "/w", user: "u", entrypoint: [], cmd: ["sh"] },
   blobs: ["sha256:0"],
 };
@@ -308,7 +309,7 @@ Deno.test(
     for (const column of ["work_disk_bytes", "auto_stop_ms", "image_defaults"]) {
       db.exec(`ALTER TABLE vms DROP COLUMN ${column}`);
     }
-    db.exec("PRAGMA user_version = 4");
+    db.exec("ALTER TABLE images DROP COLUMN work_seed; PRAGMA user_version = 4");
     const row = db.prepare(
       `INSERT INTO vms VALUES (:id, :id, 'i', 'sha256:aa', 'k', 'sha256:bb', 1, 512,
       1, 'stopped', NULL, 0, :workspace, 1, NULL, NULL, '{}')`,

@@ -1,5 +1,6 @@
 import { toWireError } from "../../src/api/codec.ts";
 import type { RunFlattener } from "../../src/layers/apart/flatten_apart.ts";
+import { purposes } from "../../src/layers/apart/flatten_job.ts";
 import { flattenLayers } from "../../src/layers/flatten_layers.ts";
 import { blobPath } from "../../src/oci/blob_path.ts";
 
@@ -7,7 +8,11 @@ import { blobPath } from "../../src/oci/blob_path.ts";
 export function flattenHere(
   { stagingDir, blobsDir }: { readonly stagingDir: string; readonly blobsDir: string },
 ): RunFlattener {
-  return async ({ staging, file, layers, sizeBytes, uuid, madeSeconds }, onText, signal) => {
+  return async (
+    { staging, file, purpose, layers, sizeBytes, uuid, madeSeconds },
+    onText,
+    signal,
+  ) => {
     const answer = (value: unknown) => onText(`${JSON.stringify(value)}\n`);
     try {
       const { usedBytes, inodes } = await flattenLayers({
@@ -17,6 +22,7 @@ export function flattenHere(
           open: () => readWhenThere(blobPath(blobsDir, digest), signal),
         })),
         out: `${stagingDir}/${staging}/${file}`,
+        ...purposes[purpose],
         sizeBytes,
         uuid: Uint8Array.fromHex(uuid),
         made: { seconds: madeSeconds, nanoseconds: 0 },

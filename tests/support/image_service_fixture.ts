@@ -111,6 +111,7 @@ export async function imageServiceDeps(
     registry: {
       with: () => Promise.reject(new Error("no registry is at hand")),
       withLocal: () => Promise.reject(new Error("no files are at hand")),
+      makeWorkSeed: () => Promise.reject(new Error("no flattener is at hand")),
       drop: () => Promise.resolve(),
       prune: () => Promise.resolve({ removed: 0, bytes: 0 }),
       sizes: () => Promise.resolve(new Map()),

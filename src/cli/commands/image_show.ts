@@ -41,6 +41,7 @@ export const imageShow = defineCommand({
         ["Created", momentText(image.createdAtMs)],
         ["Managed", image.managed ? "yes" : "no"],
         ["Root disk", shown(image.rootfsPath)],
+        ...(image.workSeed === null ? [] : [["Work seed", image.workSeed.digest] as const]),
         ["Used by", image.usedBy.join(", ") || "no VM"],
       ]),
     );

@@ -19,6 +19,7 @@ export function imageViewOf(given: Partial<ImageView> = {}): ImageView {
     createdAtMs: 1_700_000_000_000,
     managed: true,
     rootfsPath: "/state/images/aaaa/rootfs.ext4",
+    workSeed: null,
     run: { env: ["PATH=/bin"], workingDir: "/", user: "", entrypoint: [], cmd: ["sh"] },
     usedBy: ["web"],
     ...given,

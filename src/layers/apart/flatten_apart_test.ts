@@ -5,7 +5,7 @@ import { flattenApart, type FlattenerEnd, type RunFlattener } from "./flatten_ap
 import type { FlattenJob } from "./flatten_job.ts";
 
 const job: FlattenJob = {
-  ...{ staging: "image-1", file: "rootfs.ext4", layers: [] },
+  ...{ staging: "image-1", file: "rootfs.ext4", purpose: "rootfs", layers: [] },
   ...{ sizeBytes: 2 ** 24, uuid: "0".repeat(32), madeSeconds: 0 },
 };
 const done = { type: "done", usedBytes: 7, inodes: 3 };

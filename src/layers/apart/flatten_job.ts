@@ -11,6 +11,7 @@ export interface FlattenJob {
   readonly staging: string;
   /** File name of the image in there. */
   readonly file: string;
+  readonly purpose: FlattenPurpose;
   /** The lowest first. One need not be in the blob store yet: it is read while it comes. */
   readonly layers: readonly FlattenLayer[];
   /** Virtual size of the file system in bytes. */
@@ -58,5 +59,13 @@ export type FlattenAnswer =
 export const aliveEveryMs = 1000;
 /** A process that says nothing for so long is given up: a write to a slow disk may block it. */
 export const silenceMs = 120_000;
-/** Name of the image's file system. */
-export const fileSystemLabel = "banger-root";
+/** What is made: a guest's root file system, or a work disk, whose directory `home` the layers are. */
+export type FlattenPurpose = "rootfs" | "work_disk";
+
+/** Name of the file system, and the directory below its root that the layers are. */
+export const purposes: Readonly<
+  Record<FlattenPurpose, { readonly label: string; readonly directory?: string }>
+> = {
+  rootfs: { label: "banger-root" },
+  work_disk: { label: "banger-work", directory: "home" },
+};

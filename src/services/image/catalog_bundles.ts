@@ -1,10 +1,17 @@
+import type { BundleMetadata } from "../../bundles/bundle.ts";
 import type { Catalog, CatalogEntry } from "../../catalog/catalog.ts";
 import type { CatalogSettings } from "../../catalog/load_catalog.ts";
 import { checkSpace } from "../../images/disk_space.ts";
 import type { KernelFormat, KernelRecord } from "../../model/artefacts.ts";
 import { isBangerError } from "../../model/errors.ts";
 import { SharedWork } from "../../sync/shared_work.ts";
-import type { BundleContext, CatalogSource, StagedBundle, StagedKernel } from "./contract.ts";
+import type {
+  BundleContext,
+  CatalogSource,
+  SeedTar,
+  StagedBundle,
+  StagedKernel,
+} from "./contract.ts";
 import { builtInSource } from "./choose_source.ts";
 import { revisionFile } from "./pull_bundles.ts";
 
@@ -79,8 +86,6 @@ async function pull(
   for (const file of [files.vmlinux, files.initrd, files.modules]) {
     if (file !== null) await Deno.rename(`${stagingDir}/${file}`, `${kernelStagingDir}/${file}`);
   }
-  // What this version has no use for takes no space.
-  if (files.workSeed !== null) await Deno.remove(`${stagingDir}/${files.workSeed}`);
   const made = await reporter.stage(
     { id: "kernel.complete", title: `Preparing kernel ${metadata.kernel.name}` },
     async () => {
@@ -109,6 +114,7 @@ async function pull(
       modules: files.modules,
       probeInitrd: made.probeInitrd,
     },
+    workSeed: seedOf(metadata),
     rootfs: files.rootfs === null
       ? null
       : { file: files.rootfs, ...await sizesOf(`${stagingDir}/${files.rootfs}`) },
@@ -116,6 +122,14 @@ async function pull(
       ? null
       : { file: files.kit, key: metadata.kitKey },
   };
+}
+
+/** Its hash was checked when it was unpacked; it has no holes. */
+function seedOf({ members }: BundleMetadata): SeedTar | null {
+  const seed = members.find(({ name }) => name === "work-seed.tar");
+  return seed === undefined
+    ? null
+    : { file: seed.name, digest: `sha256:${seed.sha256}`, size: seed.size };
 }
 
 async function refit(

@@ -16,6 +16,7 @@ import type {
   KernelRecord,
   Publication,
 } from "../../model/artefacts.ts";
+import type { Digest } from "../../model/digest.ts";
 import type { ImageReference } from "../../model/image_reference.ts";
 import type { LocalImageSource } from "../../model/image_source.ts";
 import type { RegistryCredentials } from "../../model/registry_credentials.ts";
@@ -98,6 +99,17 @@ export interface StagedBundle {
   } | null;
   /** A guest kit in the staging directory, and the `KitSource.key()` that it was made with. */
   readonly kit: { readonly file: string; readonly key: string } | null;
+  /** In the staging directory; `null` where there is none. */
+  readonly workSeed: SeedTar | null;
+}
+
+/** A tar archive of what a home directory begins with, as a bundle has it. */
+export interface SeedTar {
+  /** File name in the staging directory. */
+  readonly file: string;
+  readonly digest: Digest;
+  /** In bytes. */
+  readonly size: number;
 }
 
 /** What a bundle's pull is given. */
@@ -192,6 +204,15 @@ export interface RegistrySource {
     signal: AbortSignal,
     body: (resolved: ResolvedRegistryImage, names: readonly string[]) => Promise<T>,
   ): Promise<T>;
+  /**
+   * Makes a work disk of a bundle's tar in the staging directory, by the rules for layers; the tar is gone then.
+   *
+   * @throws BangerError as `flattenApart`
+   */
+  makeWorkSeed(
+    tar: SeedTar,
+    context: Omit<SourceContext, "mirror">,
+  ): Promise<{ readonly file: string; readonly virtualBytes: number }>;
   /** Removes these blobs, finished or not, but for those in `keep` and what a pull needs now. */
   drop(blobs: readonly string[], keep: ReadonlySet<string>): Promise<void>;
   /**

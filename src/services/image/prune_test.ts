@@ -81,6 +81,7 @@ async function putImage(deps: ImageServiceDeps, more: Partial<ImageRecord>): Pro
     createdAtMs: 1,
     managed: true,
     rootfsPath: `${dir}/rootfs.ext4`,
+    workSeed: null,
     run: null,
     blobs: [],
     ...more,

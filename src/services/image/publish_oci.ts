@@ -81,6 +81,7 @@ async function unpack(
         createdAtMs: parts.now(),
         managed: true,
         rootfsPath: `${target}/${made.file}`,
+        workSeed: null,
         run: resolved.run,
         blobs: resolved.blobs,
       },

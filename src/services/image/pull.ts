@@ -148,6 +148,7 @@ async function buildImage(
         createdAtMs: parts.now(),
         managed: true,
         rootfsPath: `${target}/${baseName(built.rootfsPath)}`,
+        workSeed: null,
         run: null,
         blobs: [],
       };

@@ -1,10 +1,10 @@
 import type { CatalogEntry } from "../../catalog/catalog.ts";
 import { isFile } from "../../images/is_file.ts";
 import { dropStaging, makeStaging } from "../../images/staging.ts";
-import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
-import { BangerError } from "../../model/errors.ts";
+import type { ImageRecord, KernelRecord, WorkSeed } from "../../model/artefacts.ts";
+import { BangerError, isBangerError } from "../../model/errors.ts";
 import type { StageReporter } from "../../model/stages.ts";
-import type { StagedBundle } from "./contract.ts";
+import type { SourceContext, StagedBundle } from "./contract.ts";
 import type { ImageServiceParts } from "./image_service.ts";
 import { adoptKit } from "./ensure_kit.ts";
 import { placeArtefact, publishKernel, recordArtefact } from "./place_artefact.ts";
@@ -42,7 +42,7 @@ export async function pullImageBundle(
       await isFile(kernel.vmlinuxPath);
     if (whole) return nothingNewer(present, reporter);
   }
-  return await withBundle(parts, entry, present, reporter, signal, async (staged, dirs) => {
+  return await withBundle(parts, entry, present, reporter, signal, async (staged, dirs, seed) => {
     const { rootfs, publication } = staged;
     if (rootfs === null) throw new Error("an image's bundle has no root file system");
     refuseForeign(parts.images.find(name), entry);
@@ -53,6 +53,7 @@ export async function pullImageBundle(
     await placeArtefact(dirs.staging, target, rootfs.file);
     const record: ImageRecord = {
       name,
+      workSeed: seed === null ? null : { ...seed, path: `${target}/${seed.path}` },
       digest: publication.bundle,
       source: parts.catalog.source,
       sourceReason: reason,
@@ -139,7 +140,7 @@ async function withBundle<T>(
   present: Pick<ImageRecord, "publication"> | undefined,
   reporter: StageReporter,
   signal: AbortSignal,
-  publish: (staged: StagedBundle, dirs: Dirs) => Promise<T>,
+  publish: (staged: StagedBundle, dirs: Dirs, seed: WorkSeed | null) => Promise<T>,
 ): Promise<T> {
   const { paths, uid, locks } = parts;
   await using undo = new AsyncDisposableStack();
@@ -156,7 +157,35 @@ async function withBundle<T>(
     reporter,
     signal,
   });
-  return await locks.hold("image_ops", "all", signal, () => publish(staged, dirs));
+  const seed = await workSeedOf(parts, staged, entry.name, {
+    stagingDir: dirs.staging,
+    reporter,
+    signal,
+  });
+  return await locks.hold("image_ops", "all", signal, () => publish(staged, dirs, seed));
+}
+
+/** The work disk of a bundle's seed; its path is a file name in the staging directory still. */
+async function workSeedOf(
+  { registry }: ImageServiceParts,
+  { workSeed: tar }: StagedBundle,
+  name: string,
+  context: Omit<SourceContext, "mirror">,
+): Promise<WorkSeed | null> {
+  if (tar === null) return null;
+  try {
+    const { file, virtualBytes } = await registry.makeWorkSeed(tar, context);
+    return { digest: tar.digest, path: file, virtualBytes };
+  } catch (error) {
+    if (!isBangerError(error, "untrusted")) throw error;
+    const { bundleFault } = await import("../../bundles/bundle_fault.ts");
+    const { message, code, detail } = error;
+    throw bundleFault(name, tar.file, `no work disk can be made of it: ${message}`, {
+      ...(code === undefined ? {} : { code }),
+      ...(detail === undefined ? {} : { detail }),
+      cause: error,
+    });
+  }
 }
 
 /**

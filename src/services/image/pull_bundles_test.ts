@@ -19,6 +19,7 @@ interface Shelf {
   /** Of the bundle that is pulled. */
   madeAtMs: number;
   kernelDigest: string;
+  workSeed: StagedBundle["workSeed"];
   /** Called with files in the staging directories. */
   during: (context: BundleContext) => Promise<void>;
   /** Of the kit in an image's bundle. */
@@ -32,7 +33,7 @@ function shelf(...entries: CatalogEntry[]): Shelf {
   const during = () => Promise.resolve();
   return {
     ...{ entries, madeAtMs: 1000, kernelDigest: hex("1"), during },
-    ...{ kitKey: null, pulls: 0, refits: 0, revision: "1" },
+    ...{ kitKey: null, pulls: 0, refits: 0, revision: "1", workSeed: null },
   };
 }
 
@@ -74,6 +75,7 @@ function serviceOf(deps: ImageServiceDeps, at: Shelf): ImageService {
             ...{ format: "vmlinux", commandLine: ["a=1"], digest: `sha256:${at.kernelDigest}` },
             ...kernelFiles,
           },
+          workSeed: at.workSeed,
           rootfs: isImage ? { file: "rootfs.ext4", virtualBytes: 64, diskBytes: 64 } : null,
           kit,
         };
@@ -127,6 +129,43 @@ Deno.test("an image's bundle gives an image and a kernel of its own", async () =
   const set = await service.ensure("tiny", null, recordingReporter(), never);
   assert.deepEqual([set.image, set.kernel], [image, kernel]);
   assert.equal(at.pulls, 1);
+});
+
+Deno.test("a bundle's seed becomes a work disk beside the root disk, and goes with the image", async () => {
+  await using deps = await imageServiceDeps();
+  const at = shelf(entryOf("image", "tiny", "a"));
+  at.workSeed = { file: "work-seed.tar", digest: `sha256:${hex("d")}`, size: 512 };
+  const refusals: BangerError[] = [];
+  const registry: ImageServiceDeps["registry"] = {
+    ...deps.registry,
+    makeWorkSeed: async ({ size }, { stagingDir }) => {
+      if (refusals[0] !== undefined) throw refusals[0];
+      await Deno.writeTextFile(`${stagingDir}/work-seed.ext4`, "seed");
+      return { file: "work-seed.ext4", virtualBytes: 2 * size };
+    },
+  };
+  const service = serviceOf({ ...deps, registry }, at);
+  const { digest, workSeed } = await pullOf(service);
+  const path = `${deps.paths.artefactDir("image", digest)}/work-seed.ext4`;
+  assert.deepEqual(workSeed, { digest: `sha256:${hex("d")}`, path, virtualBytes: 1024 });
+  assert.equal(await Deno.readTextFile(path), "seed");
+  assert.deepEqual(
+    (await service.showImage("tiny")).workSeed,
+    { digest: `sha256:${hex("d")}`, virtualBytes: 1024 },
+  );
+
+  at.entries = [entryOf("image", "tiny", "b")];
+  refusals.push(new BangerError("untrusted", 'entry "../x" has ".." in its name'));
+  await refused(
+    pullOf(service, true),
+    "untrusted",
+    /Cannot use bundle "tiny": member "work-seed\.tar": no work disk can be made of it: entry/,
+  );
+  assert.equal((await service.showImage("tiny")).digest, digest, "the one before stays");
+  assert.deepEqual(await namesIn(deps.paths.stagingDir), []);
+
+  at.workSeed = null;
+  assert.equal((await pullOf(service, true)).workSeed, null);
 });
 
 Deno.test("a boot set on a miss pulls the bundle, and no kernel beside the one in it", async () => {

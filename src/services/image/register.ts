@@ -50,6 +50,7 @@ export async function registerImage(
     diskBytes: file.diskBytes,
     createdAtMs: deps.now(),
     managed: false,
+    workSeed: null,
     rootfsPath: file.path,
     run: null,
     blobs: [],

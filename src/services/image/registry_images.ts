@@ -80,6 +80,11 @@ export function registryImages(options: RegistryImagesOptions): RegistrySource {
       };
       return await body(described, await origin.names(signal));
     },
+    makeWorkSeed: async (tar, context) => {
+      const { store } = await load();
+      const { makeWorkSeed } = await import("./work_seed.ts");
+      return await makeWorkSeed({ store, flatten: options.flatten }, tar, context);
+    },
     drop: async (blobs, keep) => {
       const { store } = await load();
       await store.drop(blobs as readonly Digest[], keep as ReadonlySet<Digest>);
@@ -241,6 +246,7 @@ async function writeRootfs(
   await flattenApart(flatten, {
     staging: stagingDir.slice(stagingDir.lastIndexOf("/") + 1),
     file: rootfsFile,
+    purpose: "rootfs",
     layers: image.layers.map(({ digest, diffId, size }) => ({ digest, diffId, size })),
     sizeBytes: virtualBytes,
     uuid: uuidOf(image.digest),

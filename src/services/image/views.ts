@@ -49,7 +49,7 @@ export function usersOf(
 function imageView(image: ImageRecord, users: Map<string, string[]>): ImageView {
   const { name, digest, source, arch, kernel, virtualBytes, diskBytes, createdAtMs, managed } =
     image;
-  const { rootfsPath, run, sourceReason, publication } = image;
+  const { rootfsPath, run, sourceReason, publication, workSeed } = image;
   const usedBy = users.get(name) ?? [];
   return {
     name,
@@ -67,6 +67,9 @@ function imageView(image: ImageRecord, users: Map<string, string[]>): ImageView 
     createdAtMs,
     managed,
     rootfsPath,
+    workSeed: workSeed === null
+      ? null
+      : { digest: workSeed.digest, virtualBytes: workSeed.virtualBytes },
     run: run === null
       ? null
       : { ...run, env: [...run.env], entrypoint: [...run.entrypoint], cmd: [...run.cmd] },

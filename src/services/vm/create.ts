@@ -51,6 +51,7 @@ export async function createVm(
   await preflight(deps.steps);
   const bootSet = await deps.bootSets.ensure(image, kernel, reporter, signal);
   const diskBytes = diskSize(request.diskBytes ?? deps.defaults.diskBytes, bootSet);
+  const workDiskBytes = workDiskSize(deps, request, bootSet);
   const id = newId<VmId>();
   // Held before there is a row: nobody's verb comes in between.
   return await deps.locks.vm(id, signal, async () => {
@@ -61,7 +62,7 @@ export async function createVm(
         cpus: request.cpus ?? deps.defaults.cpus,
         memoryMib: request.memoryMib ?? deps.defaults.memoryMib,
         diskBytes,
-        workDiskBytes: workDiskSize(deps, request),
+        workDiskBytes,
       }, bootSet)));
     request.onReserved?.(vm.id);
     const context: StepContext = {
@@ -111,9 +112,21 @@ function diskSize(asked: number | null, bootSet: BootSet): number {
 }
 
 /** Nothing of an ephemeral VM is kept, and its start is to be as short as it can be. */
-function workDiskSize(deps: VmServiceDeps, request: CreateRequest): number {
-  if (request.ephemeral) return 0;
-  return request.workDiskBytes ?? deps.defaults.workDiskBytes;
+function workDiskSize(
+  deps: VmServiceDeps,
+  { ephemeral, workDiskBytes: asked }: CreateRequest,
+  { image }: BootSet,
+): number {
+  const wanted = ephemeral ? 0 : asked ?? deps.defaults.workDiskBytes;
+  const least = image.workSeed?.virtualBytes ?? 0;
+  if (wanted === 0 || wanted >= least) return wanted;
+  if (asked === null) return least;
+  throw new BangerError(
+    "invalid",
+    `Cannot use a work disk of ${gibText(asked)}: the seed of image "${image.name}" needs ` +
+      gibText(least),
+    { hint: "Leave --work-disk out, or give more (it is sparse)" },
+  );
 }
 
 function insertRow(

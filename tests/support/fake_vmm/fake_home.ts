@@ -86,6 +86,7 @@ export class FakeHome implements AsyncDisposable {
       ...common,
       ...{ name: fakeImage, digest: imageDigest, source: "fake:image", kernel: fakeKernel },
       ...{ virtualBytes: 64 * mib, diskBytes: 0, managed: true, rootfsPath, run: null, blobs: [] },
+      workSeed: null,
     };
     const kernel: KernelRecord = {
       ...common,
