@@ -1,9 +1,12 @@
 import { removeSeededInitrd } from "../kernels/seeded_initrd.ts";
 import { readHandles, writeHandles } from "../services/vm/handles.ts";
-import type { Missing, StartStep } from "../services/vm/contract.ts";
+import type { BootSet, Missing, StartStep } from "../services/vm/contract.ts";
 import type { KernelRecord } from "../model/artefacts.ts";
 import type { VmId } from "../model/ids.ts";
+import type { VmPaths } from "../paths/paths.ts";
 import type { Accelerator, Vmm } from "../vmm/contract.ts";
+import type { MemoryPaths } from "../vmm/memory_file.ts";
+import { missingFile } from "./missing_file.ts";
 import type { VmOwner } from "./places.ts";
 
 /** What {@linkcode machineStep} needs. */
@@ -17,7 +20,10 @@ export interface MachineDeps {
   ) => Promise<{ readonly accelerator: Accelerator; readonly reason: string }>;
   /** Rate of the host's time stamp counter in kHz, when it is known. */
   readonly hostTscKhz: number | null;
+  /** Programs that are not installed. */
   readonly missing: () => Promise<readonly Missing[]>;
+  /** Why a guest cannot have so much memory now; `null` when it can. */
+  readonly memoryProblem: (paths: MemoryPaths, memoryMib: number) => Promise<string | null>;
 }
 
 /** CONFIG_HZ of Debian's kernels, and of the generic one (`images/kernel`). */
@@ -45,7 +51,15 @@ export function machineStep(deps: MachineDeps): StartStep {
   return {
     name: "machine",
     dependsOn: ["places", "system_disk", "work_disk", "network", "identity"],
-    preflight: () => deps.missing(),
+    preflight: async (plan) => {
+      const { paths, memoryMib, isDisposable, bootSet } = plan;
+      const found = await Promise.all([
+        deps.missing(),
+        isDisposable ? [] : missingMemory(deps, memoryPathsOf(paths), memoryMib),
+        bootSet === null ? [] : missingKernelFiles(bootSet),
+      ]);
+      return found.flat();
+    },
     async start({ vm, paths, bootSet, facts, reporter, signal }) {
       const { kernel } = bootSet;
       const { accelerator, reason } = await deps.accelerator(kernel, signal);
@@ -72,7 +86,7 @@ export function machineStep(deps: MachineDeps): StartStep {
             : { socketPath: facts.network.socketPath, mac: facts.network.mac },
           runDir: paths.runDir,
           stateDir: paths.stateDir,
-          memoryPaths: { tmpfs: paths.memory, disk: paths.memoryOnDisk },
+          memoryPaths: memoryPathsOf(paths),
           accelerator,
           hostTscKhz: deps.hostTscKhz,
           dropTo: deps.ownerOf(vm.id),
@@ -94,4 +108,28 @@ export function machineStep(deps: MachineDeps): StartStep {
       writeHandles(paths, { machine: null });
     },
   };
+}
+
+function memoryPathsOf({ memory, memoryOnDisk }: VmPaths): MemoryPaths {
+  return { tmpfs: memory, disk: memoryOnDisk };
+}
+
+async function missingMemory(
+  { memoryProblem }: MachineDeps,
+  paths: MemoryPaths,
+  memoryMib: number,
+): Promise<Missing[]> {
+  const problem = await memoryProblem(paths, memoryMib);
+  const hint = "Choose less memory (--memory; banger vm set), or stop a VM: banger vm list";
+  return problem === null ? [] : [{ what: problem, hint }];
+}
+
+async function missingKernelFiles({ kernel, kitPath }: BootSet): Promise<Missing[]> {
+  const { name, vmlinuxPath, initrdPath, modulesPath } = kernel;
+  const again = `banger kernel pull ${name} --refresh`;
+  const looks = [vmlinuxPath, initrdPath, modulesPath].map((path) =>
+    path === null ? [] : missingFile(`kernel "${name}"`, path, again)
+  );
+  return (await Promise.all([...looks, missingFile("the guest kit", kitPath, "banger doctor")]))
+    .flat();
 }

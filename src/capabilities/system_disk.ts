@@ -1,6 +1,8 @@
-import type { StartStep, VmDisks } from "../services/vm/contract.ts";
+import type { VmPaths } from "../paths/paths.ts";
+import type { BootSet, Missing, StartStep, VmDisks } from "../services/vm/contract.ts";
 import { growOverlay } from "../vmm/qemu/grow_overlay.ts";
 import { createOverlay } from "../vmm/qemu/qemu_img.ts";
+import { missingFile } from "./missing_file.ts";
 
 /**
  * The VM's disks: an overlay of its own over the image, which is never written, and the shared
@@ -10,6 +12,13 @@ export function systemDiskStep(): StartStep {
   return {
     name: "system_disk",
     dependsOn: ["places"],
+    preflight: async ({ name, paths, bootSet, isDisposable }) => {
+      const found = await Promise.all([
+        isDisposable ? [] : missingSpace(paths),
+        bootSet === null ? [] : missingImage(bootSet, name),
+      ]);
+      return found.flat();
+    },
     async prepare({ vm, paths, bootSet, signal }) {
       if (await exists(paths.overlay)) return;
       await createOverlay({
@@ -62,6 +71,25 @@ export const systemDisks: VmDisks = {
   },
   grow: ({ overlay }, sizeBytes, signal) => growOverlay(overlay, sizeBytes, signal),
 };
+
+function missingImage({ image }: BootSet, vm: string | null): Promise<Missing[]> {
+  const fresh = vm === null ? "" : `; then banger vm reset --force --image ${image.name} ${vm}`;
+  const hint = `banger image pull ${image.name} --refresh${fresh}`;
+  return missingFile(`image "${image.name}"`, image.rootfsPath, hint);
+}
+
+/** Below this not even the files of a start have room, and what the guest writes first is lost. */
+const leastFreeBytes = 64 * 1024 ** 2;
+
+async function missingSpace({ stateDir }: VmPaths): Promise<Missing[]> {
+  const { statfs } = await import("node:fs/promises");
+  const dir = stateDir.slice(0, stateDir.lastIndexOf("/"));
+  const { bavail, bsize } = await statfs(dir);
+  const freeMib = Math.floor(bavail * bsize / 1024 ** 2);
+  if (freeMib * 1024 ** 2 >= leastFreeBytes) return [];
+  const hint = "Free some space there: banger image prune, banger vm list";
+  return [{ what: `"${dir}" has ${freeMib} MiB left`, hint }];
+}
 
 async function exists(path: string): Promise<boolean> {
   try {

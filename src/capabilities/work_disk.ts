@@ -5,7 +5,8 @@ import {
   type WorkDiskSpec,
 } from "../images/work_disk.ts";
 import { BangerError } from "../model/errors.ts";
-import type { StartStep, StepContext, WorkDisks } from "../services/vm/contract.ts";
+import type { VmPaths } from "../paths/paths.ts";
+import type { Missing, StartStep, WorkDisks } from "../services/vm/contract.ts";
 
 /** What {@linkcode workDiskStep} needs. */
 export interface WorkDiskDeps {
@@ -23,10 +24,19 @@ export function workDiskStep(deps: WorkDiskDeps): StartStep {
   return {
     name: "work_disk",
     dependsOn: ["places"],
+    preflight: async ({ name, paths, workDiskBytes, isNew }) => {
+      if (isNew || workDiskBytes === 0 || await exists(paths.workDisk)) return [];
+      return [missing(name ?? "", paths)];
+    },
     async prepare(context) {
       const { vm, paths, isNew } = context;
       if (vm.config.workDiskBytes === 0 || await exists(paths.workDisk)) return;
-      if (!isNew) throw missing(context);
+      if (!isNew) {
+        const { what, hint } = missing(vm.config.name, paths);
+        throw new BangerError("precondition", `Cannot start VM "${vm.config.name}": ${what}`, {
+          hint,
+        });
+      }
       const spec = specOf(deps, paths.workDisk, vm.config.workDiskBytes);
       const seed = context.bootSet.image.workSeed;
       if (seed === null) await makeWorkDisk(spec);
@@ -59,13 +69,11 @@ function specOf(deps: WorkDiskDeps, path: string, sizeBytes: number): WorkDiskSp
   return { path, sizeBytes, uuid: deps.randomHex(16), nowMs: deps.now() };
 }
 
-function missing({ vm, paths }: StepContext): BangerError {
-  const { name } = vm.config;
-  return new BangerError(
-    "precondition",
-    `Cannot start VM "${name}": its work disk "${paths.workDisk}" is missing`,
-    { code: "WORK_DISK_MISSING", hint: `Put it back, or: banger vm delete ${name}` },
-  );
+function missing(vm: string, { workDisk }: VmPaths): Missing {
+  return {
+    what: `its work disk "${workDisk}" is missing`,
+    hint: `Put it back, or: banger vm delete ${vm}`,
+  };
 }
 
 async function exists(path: string): Promise<boolean> {

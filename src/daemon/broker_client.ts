@@ -67,6 +67,10 @@ export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
     return this.#call("makeMemory", { paths, memoryMib, owner }) as Promise<string>;
   }
 
+  problem(paths: MemoryPaths, memoryMib: number): Promise<string | null> {
+    return this.#call("memoryProblem", { paths, memoryMib }) as Promise<string | null>;
+  }
+
   async remove(path: string): Promise<void> {
     await this.#call("removeMemory", { path });
   }

@@ -61,6 +61,10 @@ export const brokerCalls = {
     memoryMib: v.pipe(whole, v.minValue(1), v.maxValue(1 << 24)),
     owner: v.nullable(v.strictObject({ uid: whole, gid: whole })),
   }),
+  memoryProblem: v.strictObject({
+    paths: v.strictObject({ tmpfs: path, disk: path }),
+    memoryMib: v.pipe(whole, v.minValue(1), v.maxValue(1 << 24)),
+  }),
   removeMemory: v.strictObject({ path }),
   flatten: v.strictObject({
     staging: fileName,

@@ -68,6 +68,11 @@ export class BrokerServer {
         policy.checkMemory(paths.disk, owner);
         return memory.make(paths, memoryMib, owner);
       },
+      memoryProblem: ({ paths, memoryMib }) => {
+        policy.checkMemory(paths.tmpfs, null);
+        policy.checkMemory(paths.disk, null);
+        return memory.problem(paths, memoryMib);
+      },
       removeMemory: ({ path }) => {
         policy.checkMemory(path, null);
         return memory.remove(path);

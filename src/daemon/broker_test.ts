@@ -48,6 +48,7 @@ function fixture(paths: Paths) {
   const post = (message: ToWorker) => void client.accept(structuredClone(message));
   const memory: MemoryFiles = {
     make: ({ tmpfs }) => Promise.resolve(tmpfs),
+    problem: ({ tmpfs }, memoryMib) => Promise.resolve(`${tmpfs} ${memoryMib}`),
     remove: (path) => Promise.resolve(void removed.push(path)),
   };
   const policy = new LaunchPolicy(paths);

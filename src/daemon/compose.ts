@@ -111,6 +111,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       accelerator: (kernel, stop) => accelerations.of(kernel, stop),
       hostTscKhz: deps.hostTscKhz,
       missing: () => missingForVms(config.qemuBin),
+      memoryProblem: (places, memoryMib) => memory.problem(places, memoryMib),
       makeHostKey: async (vmId, files, stop) => {
         const key = await ensureSshKey(files.keyPath, `banger-${vmId}`, stop);
         await Deno.writeTextFile(files.knownHostsPath, knownHostsLine(vmId, key.publicKey));

@@ -23,6 +23,8 @@ export interface MemoryFiles {
    * exists, `precondition` when it cannot be made
    */
   make(paths: MemoryPaths, memoryMib: number, owner: MemoryOwner): Promise<string>;
+  /** Why `make` would have no room for so much memory now; `null` when it has. Makes nothing. */
+  problem(paths: MemoryPaths, memoryMib: number): Promise<string | null>;
   /** Removes a file that `make` answered; none is no error. */
   remove(path: string): Promise<void>;
 }
@@ -39,6 +41,17 @@ export class LocalMemoryFiles implements MemoryFiles {
     }
     await makeMemoryFile(paths.disk, memoryMib, owner);
     return paths.disk;
+  }
+
+  async problem(paths: MemoryPaths, memoryMib: number): Promise<string | null> {
+    const states: string[] = [];
+    for (const path of [paths.tmpfs, paths.disk]) {
+      const dir = dirOf(path);
+      const freeMib = await freeMibIn(dir).catch(() => null);
+      if (freeMib !== null && freeMib >= memoryMib) return null;
+      if (freeMib !== null) states.push(`"${dir}" has ${freeMib} MiB left`);
+    }
+    return `there is no room for ${memoryMib} MiB of memory: ${states.join(", ")}`;
   }
 
   async remove(path: string): Promise<void> {
@@ -75,20 +88,25 @@ async function makeMemoryFile(path: string, memoryMib: number, owner: MemoryOwne
 
 /** A file system that is too full is refused: a guest would be killed by SIGBUS at its first page too many. */
 async function checkRoom(path: string, memoryMib: number): Promise<void> {
-  const dir = path.slice(0, path.lastIndexOf("/")) || "/";
-  // Loaded on use: a daemon without VMs does without it.
-  const { statfs } = await import("node:fs/promises");
-  let free: { readonly bavail: number; readonly bsize: number };
-  try {
-    free = await statfs(dir);
-  } catch (cause) {
+  const dir = dirOf(path);
+  const freeMib = await freeMibIn(dir).catch((cause: unknown) => {
     throw new BangerError("precondition", `Cannot use "${dir}": ${reasonOf(cause)}`, { cause });
-  }
-  const freeMib = Math.floor(free.bavail * free.bsize / (1024 * 1024));
+  });
   if (freeMib >= memoryMib) return;
   throw new BangerError(
     "exhausted",
     `Cannot give the VM ${memoryMib} MiB of memory: "${dir}" has ${freeMib} MiB left`,
     { hint: "Choose less memory with --memory, or stop a VM: banger vm list" },
   );
+}
+
+function dirOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
+async function freeMibIn(dir: string): Promise<number> {
+  // Loaded on use: a daemon without VMs does without it.
+  const { statfs } = await import("node:fs/promises");
+  const { bavail, bsize } = await statfs(dir);
+  return Math.floor(bavail * bsize / (1024 * 1024));
 }

@@ -94,7 +94,7 @@ async function busybox(guest: Guest) {
   });
   assert.equal(code, 3, stderr);
   assert.ok(stdout.startsWith("uid=0(root) gid=0"), stdout);
-  assert.ok(stdout.includes(`\n/\n${oddValue}\ndrwxrwxrwt`), stdout);
+  assert.ok(stdout.includes(`\n/root\n${oddValue}\ndrwxrwxrwt`), stdout);
   // What the file system itself needs is left out.
   const mib = Number(/ (\d+) +\d+ +\d+ +\d+% \/\n/.exec(stdout)?.[1]);
   assert.ok(mib > 23_000 && mib < 24 * 1024, stdout);
@@ -229,8 +229,8 @@ async function ghost(guest: Guest) {
     "-c",
     'id -un; pwd; echo "$0 $#"; exit 9',
   ]);
-  assert.deepEqual([code, stdout], [9, "root\n/\n/bin/sh 0\n"], stderr);
-  assert.equal(await guest.ssh("sh", "-c", "id -un; pwd"), "root\n/\n");
+  assert.deepEqual([code, stdout], [9, "root\n/root\n/bin/sh 0\n"], stderr);
+  assert.equal(await guest.ssh("sh", "-c", "id -un; pwd"), "root\n/root\n");
 }
 
 type Check = (guest: Guest, banger: Banger, repository: string) => Promise<void>;

@@ -58,12 +58,16 @@ vmTest(
     await ok("vm", "set", "home", "--work-disk", "12G");
     const file = `${await stateDirOf(banger)}/vms/${(await shown(banger, "home")).id}/work.ext4`;
     await Deno.rename(file, `${file}.away`);
-    await refused(
+    // All that is missing is told at once, each with what to do.
+    await ok("vm", "set", "home", "--memory", "1000G");
+    const { stderr } = await refused(
       banger,
       ["vm", "start", "home"],
       5,
-      /work disk ".*work\.ext4" is missing\n {2}hint: /,
+      /Cannot start VM "home": its work disk ".*work\.ext4" is missing; there is no room for 1024000 MiB/,
     );
+    assert.match(stderr, /hint: Put it back.*\n.*Choose less memory/);
+    await ok("vm", "set", "home", "--memory", "512M");
     await assert.rejects(Deno.lstat(file), Deno.errors.NotFound);
     await Deno.rename(`${file}.away`, file);
     await ok("vm", "start", "home");

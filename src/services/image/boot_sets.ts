@@ -101,23 +101,33 @@ export async function findBootSet(
   vm: Pick<VmRecord, "config" | "imageDigest" | "kernelDigest">,
 ): Promise<WholeBootSet> {
   const image = parts.images.findByDigest(vm.imageDigest);
-  if (image === undefined) throw gone(vm, "image", vm.config.image);
-  if (!image.managed) await checkRegistered(parts, image);
   const kernel = parts.kernels.findByDigest(vm.kernelDigest);
-  if (kernel === undefined) throw gone(vm, "kernel", vm.config.kernel);
+  if (image === undefined || kernel === undefined) {
+    throw gone(vm, { image: image === undefined, kernel: kernel === undefined });
+  }
+  if (!image.managed) await checkRegistered(parts, image);
   const silent: StageReporter = { stage: (_, body) => body(() => {}), notice: () => {} };
   const kitPath = await ensureKit(parts, silent, new AbortController().signal);
   return { image, kernel, kitPath };
 }
 
 function gone(
-  vm: Pick<VmRecord, "config">,
-  noun: "image" | "kernel",
-  name: string,
+  { config }: Pick<VmRecord, "config">,
+  isGone: { readonly image: boolean; readonly kernel: boolean },
 ): BangerError {
+  const { name } = config;
+  const parts = [
+    ...(isGone.image ? [`the image "${config.image}"`] : []),
+    ...(isGone.kernel ? [`the kernel "${config.kernel}"`] : []),
+  ];
   return new BangerError(
     "precondition",
-    `Cannot start VM "${vm.config.name}": the ${noun} "${name}" that it was made from is gone`,
-    { hint: `banger vm delete ${vm.config.name}` },
+    `Cannot start VM "${name}": ${parts.join(" and ")} that it was made from ${
+      parts.length > 1 ? "are" : "is"
+    } gone`,
+    {
+      hint: `banger vm reset --force --image ${config.image} ${name} keeps its work disk; ` +
+        `banger vm delete ${name}`,
+    },
   );
 }

@@ -73,6 +73,21 @@ export interface StepContext {
   readonly signal: AbortSignal;
 }
 
+/** A start as far as it can be told before anything is changed. */
+export interface StartPlan {
+  /** `null` for a VM that has none yet. */
+  readonly name: string | null;
+  readonly paths: VmPaths;
+  readonly memoryMib: number;
+  readonly workDiskBytes: number;
+  /** The VM is yet to be made. */
+  readonly isNew: boolean;
+  /** `null` while it is not known: what is missing of it is pulled later, or told by who looked for it. */
+  readonly bootSet: BootSet | null;
+  /** Nothing of it is kept: only what no start can do without is looked at. */
+  readonly isDisposable: boolean;
+}
+
 /** One thing that is missing on this host, with the command that mends it. */
 export interface Missing {
   readonly what: string;
@@ -87,7 +102,7 @@ export interface StartStep {
   readonly name: string;
   readonly dependsOn: readonly string[];
   /** Everything that is missing for it here; changes nothing. */
-  preflight?(): Promise<readonly Missing[]>;
+  preflight?(plan: StartPlan): Promise<readonly Missing[]>;
   /** Makes what lives as long as the VM. Idempotent. */
   prepare?(context: StepContext): Promise<void>;
   /** Makes what lives as long as the run. */

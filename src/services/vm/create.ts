@@ -48,11 +48,19 @@ export async function createVm(
   if (request.name !== null) checkFree(deps, request.name);
   const image = request.image ?? deps.defaults.image;
   const kernel = request.kernel ?? deps.defaults.kernel;
-  await preflight(deps.steps);
+  const id = newId<VmId>();
+  await preflight(deps.steps, {
+    name: request.name,
+    paths: deps.paths(id),
+    memoryMib: request.memoryMib ?? deps.defaults.memoryMib,
+    workDiskBytes: 0,
+    isNew: true,
+    bootSet: null,
+    isDisposable: request.ephemeral,
+  });
   const bootSet = await deps.bootSets.ensure(image, kernel, reporter, signal);
   const diskBytes = diskSize(request.diskBytes ?? deps.defaults.diskBytes, bootSet);
   const workDiskBytes = workDiskSize(deps, request, bootSet);
-  const id = newId<VmId>();
   // Held before there is a row: nobody's verb comes in between.
   return await deps.locks.vm(id, signal, async () => {
     const vm = await deps.locks.create(signal, () =>

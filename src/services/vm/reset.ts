@@ -3,7 +3,7 @@ import type { VmId } from "../../model/ids.ts";
 import { silentReporter, type StageReporter } from "../../model/stages.ts";
 import { activeStates, type VmRecord } from "../../model/vm.ts";
 import type { BootSet } from "./contract.ts";
-import { emptyFacts, requireVm } from "./start.ts";
+import { emptyFacts, lookedOver, requireVm } from "./start.ts";
 import { prepareAll } from "./steps.ts";
 import { defaultStopTimeoutMs, stopHeld } from "./stop.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
@@ -40,7 +40,7 @@ export async function resetVm(
   return await deps.locks.vm(id, signal, async () => {
     const vm = requireVm(deps, id, "reset");
     checkMayReset(vm, request);
-    const bootSet = other ?? await deps.bootSets.find(vm);
+    const bootSet = other ?? await lookedOver(deps, vm);
     if (activeStates.includes(vm.state)) {
       await stopHeld(
         deps,

@@ -3,6 +3,7 @@ import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
 import {
+  type BootSet,
   maxStartAttempts,
   type StartFacts,
   type StartStep,
@@ -54,8 +55,7 @@ export async function startHeld(
     throw new BangerError("conflict", `Cannot start VM "${vm.config.name}": it is being deleted`);
   }
   if (vm.state === "resetting") throw resetCutOff("start", vm);
-  const bootSet = await deps.bootSets.find(vm);
-  await preflight(deps.steps);
+  const bootSet = await lookedOver(deps, vm);
   deps.store.update(id, { state: "starting", failure: null });
   return await bringUp(deps, {
     vm,
@@ -68,6 +68,35 @@ export async function startHeld(
     reporter,
     signal,
   });
+}
+
+/**
+ * The boot set of a VM when nothing at all is missing for its start.
+ *
+ * @throws BangerError `precondition` with everything that is missing; whatever building the kit throws
+ */
+export async function lookedOver(deps: VmServiceDeps, vm: VmRecord): Promise<BootSet> {
+  const found = await deps.bootSets.find(vm).catch((error: unknown) => {
+    if (isBangerError(error, "precondition")) return error;
+    throw error;
+  });
+  const isGone = found instanceof BangerError;
+  const known = isGone ? [{ what: reasonWithin(found), hint: found.hint ?? "" }] : [];
+  const { name, memoryMib, workDiskBytes } = vm.config;
+  await preflight(deps.steps, {
+    ...{ name, memoryMib, workDiskBytes },
+    paths: deps.paths(vm.id),
+    isNew: false,
+    bootSet: isGone ? null : found,
+    isDisposable: vm.ephemeral,
+  }, known);
+  if (isGone) throw found;
+  return found;
+}
+
+/** `Cannot …: REASON` without what could not be done. */
+function reasonWithin({ message }: BangerError): string {
+  return message.replace(/^Cannot .*?: /, "");
 }
 
 /**

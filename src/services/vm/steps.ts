@@ -1,7 +1,7 @@
 import { BangerError, reasonOf } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { VmPaths } from "../../paths/paths.ts";
-import type { StartStep, StepContext } from "./contract.ts";
+import type { Missing, StartPlan, StartStep, StepContext } from "./contract.ts";
 
 /**
  * Checks names and dependencies of the list once, when the service is built.
@@ -22,15 +22,22 @@ export function checkSteps(steps: readonly StartStep[]): void {
 /**
  * Refuses with everything that is missing at once.
  *
+ * @param known what the caller has found to be missing
  * @throws BangerError `precondition`
  */
-export async function preflight(steps: readonly StartStep[]): Promise<void> {
-  const missing = (await Promise.all(steps.map((step) => step.preflight?.() ?? []))).flat();
+export async function preflight(
+  steps: readonly StartStep[],
+  plan: StartPlan,
+  known: readonly Missing[] = [],
+): Promise<void> {
+  const looked = await Promise.all(steps.map((step) => step.preflight?.(plan) ?? []));
+  const missing = [...known, ...looked.flat()];
   if (missing.length === 0) return;
+  const what = plan.name === null || plan.isNew ? "a VM here" : `VM "${plan.name}"`;
   throw new BangerError(
     "precondition",
-    `Cannot start a VM here: ${missing.map((one) => one.what).join("; ")}`,
-    { hint: missing.map((one) => one.hint).join("\n") },
+    `Cannot start ${what}: ${missing.map((one) => one.what).join("; ")}`,
+    { hint: [...new Set(missing.map((one) => one.hint))].join("\n") },
   );
 }
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { BangerError } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { VmPaths } from "../../paths/paths.ts";
-import type { BootSet, StartStep, StepContext } from "./contract.ts";
+import type { BootSet, StartPlan, StartStep, StepContext } from "./contract.ts";
 import { emptyFacts } from "./start.ts";
 import { checkSteps, cleanupAll, preflight, prepareAll, startAll, stopAll } from "./steps.ts";
 
@@ -123,18 +123,37 @@ Deno.test("prepareAll runs no start hook", async () => {
   assert.deepEqual(log, ["prepare 0", "prepare 1"]);
 });
 
-Deno.test("preflight reports all that is missing at once", async () => {
-  const missing = (what: string): StartStep => ({
+const plan: StartPlan = {
+  name: "web",
+  paths,
+  memoryMib: 512,
+  workDiskBytes: 0,
+  isNew: false,
+  bootSet: null,
+  isDisposable: false,
+};
+
+Deno.test("preflight reports all that is missing at once, each hint once", async () => {
+  const missing = (what: string, hint = `install ${what}`): StartStep => ({
     name: what,
     dependsOn: [],
-    preflight: () => Promise.resolve([{ what: `${what} is missing`, hint: `install ${what}` }]),
+    preflight: ({ memoryMib }) =>
+      Promise.resolve([{ what: `${what} is missing for ${memoryMib}`, hint }]),
   });
-  await assert.rejects(
-    preflight([missing("qemu"), missing("passt")]),
-    (error: BangerError) =>
-      error.kind === "precondition" && /qemu is missing; passt is missing/.test(error.message) &&
-      error.hint === "install qemu\ninstall passt",
-  );
+  const steps = [missing("qemu"), missing("passt"), missing("tap", "install passt")];
+  const known = [{ what: "its image is gone", hint: "pull it" }];
+  const words = "its image is gone; qemu is missing for 512; passt is missing for 512; " +
+    "tap is missing for 512";
+  for (const isNew of [true, false]) {
+    await assert.rejects(
+      preflight(steps, { ...plan, isNew }, known),
+      (error: BangerError) =>
+        error.kind === "precondition" &&
+        error.message === `Cannot start ${isNew ? "a VM here" : 'VM "web"'}: ${words}` &&
+        error.hint === "pull it\ninstall qemu\ninstall passt",
+    );
+  }
+  await preflight([], plan);
 });
 
 Deno.test("a list with a duplicate or a forward dependency is refused", () => {
