@@ -31,6 +31,8 @@ export const vmView = v.object({
   labels: v.record(v.string(), v.string()),
   /** After how long without use it is stopped; 0: never, `null`: as configured. */
   autoStopMs: v.nullable(count),
+  /** What is run in it without a command; `null`: a shell, or what its image says. */
+  command: v.nullable(v.array(v.string())),
   /** What its disk really takes on the host now. */
   diskUsedBytes: count,
   /** 0: it has no work disk. */
@@ -140,6 +142,14 @@ export const listeningPort = v.object({
 
 const text = v.pipe(v.string(), v.maxLength(128 * 1024), v.check((s) => !s.includes("\0"), "NUL"));
 
+/** What a VM runs without a command: its first word names a program. */
+const ownCommand = v.pipe(
+  v.array(v.pipe(text, v.maxLength(4096))),
+  v.minLength(1),
+  v.maxLength(256),
+  v.check((argv) => argv[0] !== "", "the first word is empty"),
+);
+
 /** A command to run in a guest. */
 const command = {
   /** Empty: a shell, or where the guest has none ENTRYPOINT and CMD of its image. */
@@ -216,6 +226,8 @@ export const vmMethods = {
       workDiskBytes: v.nullable(workDiskBytes),
       labels: labelChanges,
       autoStopMs: v.union([v.nullable(autoStopMs), v.literal("keep")]),
+      /** What is run without a command; `null`: a shell, or what the image says. */
+      command: v.union([v.nullable(ownCommand), v.literal("keep")]),
     }),
     v.object({ vm: vmView }),
   ),

@@ -111,7 +111,18 @@ Deno.test("set passes on what was given, and wants something", async () => {
     workDiskBytes: null,
     labels: { x: "1", ci: null },
     autoStopMs: "keep",
+    command: "keep",
   }]);
+  const commands = [
+    [["--", "npm", "start"], ["npm", "start"]],
+    [["--image-command"], null],
+  ] as const;
+  for (const [words, command] of commands) {
+    const { params } = await asked("vm", "set", "a", ...words);
+    assert.deepEqual((params[0] as { command: unknown }).command, command);
+  }
+  const both = await asked("vm", "set", "a", "--image-command", "--", "npm");
+  assert.equal(both.code, 2, both.err);
   const nothing = await asked("vm", "set", "a");
   assert.deepEqual([nothing.code, nothing.vms], [2, []]);
   assert.match(nothing.err, /nothing to change was given/);

@@ -67,6 +67,8 @@ export interface VmRecord {
   readonly labels: Labels;
   /** After how long without use it is stopped, in milliseconds; 0: never, `null`: as configured. */
   readonly autoStopMs: number | null;
+  /** What is run in it without a command, in place of a shell or what the image says; `null`: those. */
+  readonly command: readonly string[] | null;
 }
 
 /** Facts of one start of a VM. */

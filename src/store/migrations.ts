@@ -125,4 +125,9 @@ export const migrations: readonly Migration[] = [
     summary: "what work disks of an image begin with",
     sql: `ALTER TABLE images ADD COLUMN work_seed TEXT;`,
   },
+  {
+    version: 9,
+    summary: "what VMs run without a command",
+    sql: `ALTER TABLE vms ADD COLUMN command TEXT;`,
+  },
 ];

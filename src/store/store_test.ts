@@ -49,6 +49,7 @@ const vm: VmRecord = {
   kernelDigest: "sha256:bb",
   labels: { team: "web" },
   autoStopMs: null,
+  command: ["npm", "start"],
 };
 
 const image: ImageRecord = {
@@ -306,7 +307,7 @@ Deno.test(
   inTempDir((at) => {
     Store.open(at).close();
     const db = new DatabaseSync(at.storeFile);
-    for (const column of ["work_disk_bytes", "auto_stop_ms", "image_defaults"]) {
+    for (const column of ["command", "work_disk_bytes", "auto_stop_ms", "image_defaults"]) {
       db.exec(`ALTER TABLE vms DROP COLUMN ${column}`);
     }
     db.exec("ALTER TABLE images DROP COLUMN work_seed; PRAGMA user_version = 4");

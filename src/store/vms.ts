@@ -31,14 +31,15 @@ export class Vms {
       INSERT INTO vms VALUES (:id, :name, :image, :image_digest, :kernel, :kernel_digest, :cpus,
         :memory_mib, :disk_bytes, :state, :failure, :ephemeral, :workspace, :created_at_ms,
         :started_at_ms, :runtime, :labels, :image_defaults, :auto_stop_ms,
-        :work_disk_bytes)`);
+        :work_disk_bytes, :command)`);
     this.#update = db.prepare(`
       UPDATE vms SET name = :name, image = :image, image_digest = :image_digest,
         kernel = :kernel, kernel_digest = :kernel_digest, cpus = :cpus, memory_mib = :memory_mib,
         disk_bytes = :disk_bytes, state = :state, failure = :failure, ephemeral = :ephemeral,
         workspace = :workspace, created_at_ms = :created_at_ms, started_at_ms = :started_at_ms,
         runtime = :runtime, labels = :labels, image_defaults = :image_defaults,
-        auto_stop_ms = :auto_stop_ms, work_disk_bytes = :work_disk_bytes WHERE id = :id`);
+        auto_stop_ms = :auto_stop_ms, work_disk_bytes = :work_disk_bytes,
+        command = :command WHERE id = :id`);
     this.#delete = db.prepare("DELETE FROM vms WHERE id = ?");
     this.#byId = db.prepare("SELECT * FROM vms WHERE id = ?");
     this.#byName = db.prepare("SELECT * FROM vms WHERE name = ?");
@@ -159,6 +160,7 @@ export class Vms {
         image_defaults: vm.imageDefaults ? 1 : 0,
         auto_stop_ms: vm.autoStopMs,
         work_disk_bytes: vm.config.workDiskBytes,
+        command: toJson(vm.command),
       });
     } catch (cause) {
       if (!isUniqueViolation(cause)) throw storeFailure("change the store", cause);
@@ -205,5 +207,6 @@ function vmOfRow(row: Row): VmRecord {
     kernelDigest: text(row, "kernel_digest"),
     labels: jsonOrNull<VmRecord["labels"]>(row, "labels") ?? {},
     autoStopMs: integerOrNull(row, "auto_stop_ms"),
+    command: jsonOrNull<string[]>(row, "command"),
   };
 }

@@ -40,6 +40,7 @@ function vmRecord(n: number): VmRecord {
     imageDigest: `sha256:${"0".repeat(64)}`,
     labels: {},
     autoStopMs: null,
+    command: null,
     kernelDigest: `sha256:${"0".repeat(64)}`,
   };
 }

@@ -148,6 +148,17 @@ vmTest(
         /^(ls: cannot access .*\n){2}\/etc\/motd\n\/root\/repo\none\nmine\nfirst\n$/,
       );
 
+      // A command of its own, until it is taken back.
+      await refused(banger, ["vm", "exec", "reset"], 125, /CMD… is missing/);
+      await ok("vm", "set", "reset", "--", "sh", "-c", 'echo "$0 $PWD"; exit 7', "it's");
+      for (const verb of ["exec", "ssh"]) {
+        const own = await banger.run(["vm", verb, "reset"], { timeoutMs: firstRunMs });
+        assert.deepEqual([own.code, own.stdout], [7, "it's /root/repo\n"], own.stderr);
+        assert.equal(await ok("vm", verb, "reset", "--", "echo", "other"), "other\n");
+      }
+      await ok("vm", "set", "reset", "--image-command");
+      await refused(banger, ["vm", "exec", "reset"], 125, /CMD… is missing/);
+
       // Busybox without an init, whose user `app` is at home in /srv.
       const image = await busyboxImage({ User: "app" });
       await writeLayout(`${dir}/other`, layoutOf({ "1": image.layers }, image.config));

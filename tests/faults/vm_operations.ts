@@ -195,7 +195,7 @@ export const vmOperations: readonly FaultOperation[] = [
       const vm = await lane.vm(name) ?? await lane.vm(renamed);
       return await lane.attempt("vm.set", {
         ...{ vm: vm?.id ?? name, name: renamed, cpus: 2, memoryMib: null, diskBytes: 2 * gib },
-        ...{ workDiskBytes: null },
+        ...{ workDiskBytes: null, command: "keep" as const },
         ...{ labels: {}, autoStopMs: "keep" as const },
       });
     },

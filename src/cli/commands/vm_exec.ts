@@ -1,3 +1,4 @@
+import { BangerError } from "../../model/errors.ts";
 import { defineCommand, flag, value } from "../command.ts";
 import { envOf, envOption } from "../env_option.ts";
 import { noImageDefaults } from "../vm_options.ts";
@@ -18,13 +19,22 @@ export const vmExec = defineCommand({
     noImageDefaults,
   },
   args: { vm: vmArgument },
-  rest: { required: true, placeholder: "CMD…", summary: "The command and its arguments" },
+  rest: {
+    required: false,
+    placeholder: "CMD…",
+    summary: "The command and its arguments; may be left out where vm set has given the VM one",
+  },
   exitCodes: "passed_through",
   examples: [["banger vm exec web -- uname -a", "one command in the VM"]],
   run: async (context, { options, args, rest }) => {
     const vm = vmReference(args.vm);
     const { runGuestCommand } = await import("../guest/run_guest_command.ts");
     const found = await withDaemon(context, (client) => client.call("vm.show", { vm }));
+    if (rest.length === 0 && (found.vm.command === null || options.noImageDefaults)) {
+      throw new BangerError("invalid", 'Cannot run "banger vm exec": CMD… is missing', {
+        hint: `banger vm ssh ${found.vm.name} opens a shell`,
+      });
+    }
     const client = await context.connect({ start: "never" });
     return await runGuestCommand(context, client, {
       vm: found.vm.id,

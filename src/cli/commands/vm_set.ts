@@ -1,7 +1,7 @@
 import { BangerError } from "../../model/errors.ts";
 import { labelProblem } from "../../model/labels.ts";
 import { checkName } from "../../model/names.ts";
-import { defineCommand, type ListSpec, value } from "../command.ts";
+import { defineCommand, flag, type ListSpec, value } from "../command.ts";
 import { labelOption } from "../label_option.ts";
 import { vmOptions } from "../vm_options.ts";
 import { vmArgument, vmReference } from "../vm_reference.ts";
@@ -33,6 +33,7 @@ export const vmSet = defineCommand({
       "A larger work disk, or a first one, which gets the home directory",
       vmOptions.workDisk.parse,
     ),
+    imageCommand: flag("Without a command, run a shell or what its image says again"),
     label: labelOption,
     noLabel,
     autoStop: value(
@@ -42,9 +43,18 @@ export const vmSet = defineCommand({
     ),
   },
   args: { vm: vmArgument },
-  examples: [["banger vm set web --memory 4G --label team=a", "after banger vm stop web"]],
-  run: async (context, { options, args }) => {
+  rest: {
+    required: false,
+    placeholder: "CMD…",
+    summary: "What vm exec and vm ssh run without a command, not a shell",
+  },
+  examples: [
+    ["banger vm set web --memory 4G --label team=a", "after banger vm stop web"],
+    ["banger vm set web -- npm start", "banger vm exec web runs it"],
+  ],
+  run: async (context, { options, args, rest }) => {
     const ref = vmReference(args.vm);
+    const command = commandOf(options.imageCommand, rest);
     const { name, cpus, memory, disk, workDisk, label, noLabel, autoStop } = options;
     const labels = Object.fromEntries<string | null>([
       ...noLabel.map((key) => [key, null] as const),
@@ -58,9 +68,11 @@ export const vmSet = defineCommand({
       workDiskBytes: workDisk ?? null,
       labels,
       autoStopMs: autoStop === undefined ? "keep" as const : autoStop,
+      command: typeof command === "object" && command !== null ? [...command] : command,
     };
     const values = [name, cpus, memory, disk, workDisk, autoStop];
-    if (values.every((it) => it === undefined) && label.length + noLabel.length === 0) {
+    const isSame = values.every((it) => it === undefined) && command === "keep";
+    if (isSame && label.length + noLabel.length === 0) {
       throw new BangerError("invalid", `Cannot change VM "${ref}": nothing to change was given`, {
         hint: "banger vm set --help",
       });
@@ -69,3 +81,15 @@ export const vmSet = defineCommand({
     return 0;
   },
 });
+
+/** @throws BangerError `invalid` when both are given, or the first word is empty */
+function commandOf(
+  imageCommand: boolean,
+  rest: readonly string[],
+): readonly string[] | null | "keep" {
+  if (imageCommand && rest.length > 0) {
+    throw new BangerError("invalid", "Cannot use --image-command with a command of the VM's own");
+  }
+  if (rest[0] === "") throw new BangerError("invalid", 'Cannot run "": it names no program');
+  return imageCommand ? null : rest.length > 0 ? rest : "keep";
+}

@@ -50,6 +50,9 @@ function vmText(vm: VmView): string {
     const after = `after ${durationText(vm.autoStopMs)} without use`;
     pairs.push(["Auto-stop", vm.autoStopMs === 0 ? "never" : after]);
   }
+  if (vm.command !== null) {
+    pairs.push(["Command", vm.command.map((word) => JSON.stringify(word)).join(" ")]);
+  }
   if (vm.ephemeral) pairs.push(["Ephemeral", "deleted when its banger vm run ends"]);
   if (vm.workspace !== null) pairs.push(["Workspace", `/root/${vm.workspace}`]);
   if (vm.startedAtMs !== null) pairs.push(["Started", momentText(vm.startedAtMs)]);

@@ -9,7 +9,7 @@ import { vmArgument, vmReference } from "../vm_reference.ts";
 /** `banger vm ssh` */
 export const vmSsh = defineCommand({
   description:
-    "Without a command: a shell in the workspace, or where there is none as the image says, else in the home directory. " +
+    "Without a command: what vm set has given the VM, else a shell in the workspace, or where there is none as the image says, else in the home directory. " +
     "With one: its exit code is banger's own; 125 when banger fails, 126 and 127 when the command cannot be run.",
   options: { noImageDefaults },
   args: { vm: vmArgument },

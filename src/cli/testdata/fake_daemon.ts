@@ -29,6 +29,7 @@ export function vmViewOf(given: Partial<VmView> = {}): VmView {
     diskBytes: 8 * 1024 ** 3,
     labels: {},
     autoStopMs: null,
+    command: null,
     diskUsedBytes: 200 * 1024 ** 2,
     workDiskBytes: 8 * 1024 ** 3,
     workDiskUsedBytes: 1024 ** 2,

@@ -161,6 +161,7 @@ function insertRow(
     kernelDigest: bootSet.kernel.digest,
     labels: request.labels,
     autoStopMs: request.autoStopMs,
+    command: null,
   };
   deps.store.insert(vm);
   return vm;

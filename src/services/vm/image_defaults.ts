@@ -17,17 +17,20 @@ export interface GuestCommand {
 
 /**
  * The command as its VM's guest is to run it. The workspace belongs to the image's user, unless the VM
- * was made without the image's defaults: then it is root's, and so are its commands.
+ * was made without the image's defaults: then it is root's, and so are its commands. Where no command is
+ * given the VM's own one is run, unless the image's defaults are left out.
  */
 export function execOf(
   command: GuestCommand,
-  vm: Pick<VmRecord, "workspace" | "imageDefaults">,
+  vm: Pick<VmRecord, "workspace" | "imageDefaults" | "command">,
   run: ImageRun | null,
 ): ExecRequest {
   const { workspace, imageDefaults, ...exec } = command;
+  const argv = exec.argv.length > 0 || !imageDefaults ? exec.argv : vm.command ?? [];
   const image = run === null || !vm.imageDefaults ? null : defaultsOf(run);
   return {
     ...exec,
+    argv,
     workspace: vm.workspace === null || workspace === "none" ? null : {
       name: vm.workspace,
       owner: image?.user ?? null,

@@ -24,7 +24,7 @@ const defaults = {
   user: "app:8",
   argv: ["serve", "--now"],
 };
-const vm = { workspace: "repo", imageDefaults: true };
+const vm = { workspace: "repo", imageDefaults: true, command: null };
 const asked = { argv: ["x"], cwd: "/here", env: { A: "mine" }, user: "me", stdin: false };
 
 Deno.test("what the image says goes beside what the caller says, and the workspace is its user's", () => {
@@ -58,4 +58,15 @@ Deno.test("a workspace is named only where there is one and it is asked for", ()
   assert.equal(execOf(command, { ...vm, workspace: null }, run).workspace, null);
   assert.equal(execOf({ ...command, workspace: "none" }, vm, run).workspace, null);
   assert.equal(execOf({ ...command, workspace: "new" }, vm, run).workspace?.isNew, true);
+});
+
+Deno.test("a VM's own command is run where none is given, beside what the image says", () => {
+  const own = { ...vm, command: ["npm", "start"] };
+  const nothing = { ...command, argv: [] };
+  assert.deepEqual(execOf(nothing, own, run).argv, ["npm", "start"]);
+  assert.deepEqual(execOf(nothing, own, null).argv, ["npm", "start"]);
+  assert.deepEqual(execOf(command, own, run).argv, ["x"]);
+  assert.deepEqual(execOf(nothing, vm, run).argv, []);
+  // Who leaves the image's defaults out gets a shell.
+  assert.deepEqual(execOf({ ...nothing, imageDefaults: false }, own, run).argv, []);
 });

@@ -116,6 +116,7 @@ async function run(
       labels: {},
     },
     autoStopMs: "keep" as const,
+    command: "keep" as const,
   };
   if (given.verb === "create") {
     const request = createRequest(given.vm, { start: given.start });

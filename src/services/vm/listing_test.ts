@@ -248,6 +248,7 @@ function vmRecord(name: string, state: VmState): VmRecord {
     imageDigest: "sha256:0",
     labels: {},
     autoStopMs: null,
+    command: null,
     kernelDigest: "sha256:0",
   };
 }

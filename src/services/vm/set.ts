@@ -19,6 +19,8 @@ export interface SetRequest {
   readonly labels: Readonly<Record<string, string | null>>;
   /** As in `VmRecord`; `"keep"` leaves it. */
   readonly autoStopMs: number | null | "keep";
+  /** Likewise. */
+  readonly command: readonly string[] | null | "keep";
 }
 
 /**
@@ -50,7 +52,8 @@ export async function setVm(
       else await deps.workDisks.make(paths, config.workDiskBytes);
     }
     const autoStopMs = request.autoStopMs === "keep" ? vm.autoStopMs : request.autoStopMs;
-    return deps.store.update(id, { config, labels, autoStopMs });
+    const command = request.command === "keep" ? vm.command : request.command;
+    return deps.store.update(id, { config, labels, autoStopMs, command });
   });
 }
 

@@ -10,6 +10,7 @@ const change = {
   workDiskBytes: null,
   labels: {},
   autoStopMs: "keep" as const,
+  command: "keep" as const,
 };
 const gently = { timeoutMs: 1_000, force: false };
 const gib = 1024 ** 3;
@@ -39,6 +40,38 @@ Deno.test("set changes everything or nothing, and sizes only at rest", async () 
   await service.set("web", { ...change, name: "db", labels: { ci: null } }, never);
   assert.deepEqual(fixture.row("db").labels, { team: "a" });
   assert.equal(service.find(id).config.name, "db");
+});
+
+Deno.test("a VM's own command is set and taken back, also while it runs", async () => {
+  using fixture = new ServiceFixture();
+  const { service } = fixture;
+  await service.create(createRequest("web", { start: true }), silent, never);
+  assert.equal(fixture.row("web").command, null);
+  await service.set("web", { ...change, command: ["npm", "start"] }, never);
+  await service.set("web", { ...change, labels: { a: "" } }, never);
+  assert.deepEqual(fixture.row("web").command, ["npm", "start"]);
+  await service.set("web", { ...change, command: null }, never);
+  assert.equal(fixture.row("web").command, null);
+});
+
+Deno.test("a work disk is made for a VM without one, grows, and never shrinks", async () => {
+  using fixture = new ServiceFixture();
+  const { service, workDisks } = fixture;
+  const { id } = await service.create(createRequest("web"), silent, never);
+  await service.set("web", { ...change, workDiskBytes: 2 * gib }, never);
+  assert.equal(workDisks.get(id), 2 * gib);
+  await service.set("web", { ...change, workDiskBytes: 3 * gib }, never);
+  assert.deepEqual([workDisks.get(id), fixture.row("web").config.workDiskBytes], [
+    3 * gib,
+    3 * gib,
+  ]);
+  for (const workDiskBytes of [2 * gib, 0]) {
+    await assert.rejects(service.set("web", { ...change, workDiskBytes }, never), kind("invalid"));
+  }
+  await service.start("web", silent, never);
+  const larger = service.set("web", { ...change, workDiskBytes: 4 * gib }, never);
+  await assert.rejects(larger, kind("precondition"));
+  assert.equal(workDisks.get(id), 3 * gib);
 });
 
 Deno.test("a name that is taken and too many labels are refused", async () => {

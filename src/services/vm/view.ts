@@ -24,6 +24,7 @@ export function viewOf(vm: VmRecord, used: DisksUsed): VmView {
     diskBytes: vm.config.diskBytes,
     labels: vm.labels,
     autoStopMs: vm.autoStopMs,
+    command: vm.command === null ? null : [...vm.command],
     diskUsedBytes: used.system,
     workDiskBytes: vm.config.workDiskBytes,
     workDiskUsedBytes: used.work,
