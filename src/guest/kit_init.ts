@@ -112,7 +112,7 @@ supervise &
 # The agent takes a second to start: meanwhile the guest becomes who it is.
 [ ! -d ${identitySeedDir} ] || ${kitPath}/sbin/identify ${identitySeedDir} </dev/null >/dev/null 2>&1 &
 steward </dev/null >/dev/null 2>&1 &
-# A home directory that is being copied to the work disk is one that nobody may use yet.
+# While the work disk is being filled or made larger nobody may use the home directory.
 until read -r -t ${handOverS} line <>${handOverFifo}; do [ -e ${homeCopyMark} ] || break; done
 $b rm ${handOverFifo}
 

@@ -55,6 +55,7 @@ had=
 read -r sectors </sys/block/$device/size
 read -r had <$w/sectors
 if [ "$had" != "$sectors" ]; then
+  : >${homeCopyMark}
   ${kitPath}/sbin/resize2fs /dev/$device </dev/null >&2 || fail "the work disk's file system cannot be made larger"
   echo "$sectors" >$w/sectors.new && mv -f $w/sectors.new $w/sectors
 fi

@@ -47,7 +47,7 @@ export const workDiskDir = "/run/banger/work";
 /** File of the guest: the work disk is in its place. */
 export const workDiskMark = "/run/banger/work-disk";
 
-/** File of the guest: a home directory is being copied, which the image's own init waits for. */
+/** File of the guest: the work disk is being filled or made larger, which the image's own init waits for. */
 export const homeCopyMark = "/run/banger/home-copy";
 
 /** Directory of the guest with the sessions that wait for their ssh connection, one file each. */

@@ -95,7 +95,7 @@ function copyFailed(name: string, stderr: string): BangerError {
   const detail = stderr.trim();
   if (detail.includes("No space left on device")) {
     return new BangerError("exhausted", "Cannot copy the repository: the guest's disk is full", {
-      hint: "Give it a larger one: banger vm run --disk 20G",
+      hint: "Give it a larger one: banger vm run --work-disk 20G, or --disk 20G where it has none",
       detail,
     });
   }
