@@ -47,9 +47,10 @@ type VmHandlers = Pick<ServiceHandlers, Extract<keyof ServiceHandlers, `vm.${str
 /** Handlers of every `vm.*` method. */
 export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
   const { service, operations } = deps;
-  const view = (vm: VmRecord) => viewOf(vm, disksUsed(vm, service.paths(vm.id)));
+  const used = ({ id, config }: VmRecord) => disksUsed(config.workDiskBytes, service.paths(id));
+  const view = (vm: VmRecord) => viewOf(vm, used(vm));
   const onHost = (vm: VmRecord) => {
-    const { system, work } = disksUsed(vm, service.paths(vm.id));
+    const { system, work } = used(vm);
     return system + work;
   };
   /** Begins an operation on an existing VM whose result is the VM. */

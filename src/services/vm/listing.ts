@@ -37,6 +37,7 @@ const maxSharedTexts = 1024;
 interface Listed {
   readonly id: VmId;
   readonly createdAtMs: number;
+  readonly workDiskBytes: number;
   /** What its disks took when they were measured. */
   readonly used: DisksUsed;
   /** May write to its disk. */
@@ -122,18 +123,19 @@ export class VmListing {
   #measureBusy(): void {
     if (this.#deps.monotonicMs() - this.#measuredAtMs < maxAgeMs) return;
     this.#measuredAtMs = this.#deps.monotonicMs();
-    for (const [index, { id, isBusy, used }] of this.#listed.entries()) {
-      const vm = isBusy ? this.#deps.store.find(id) : undefined;
-      if (vm === undefined) continue;
-      const { system, work } = disksUsed(vm, this.#deps.disks(id));
+    for (const [index, { id, isBusy, workDiskBytes, used }] of this.#listed.entries()) {
+      if (!isBusy) continue;
+      const { system, work } = disksUsed(workDiskBytes, this.#deps.disks(id));
       if (system === used.system && work === used.work) continue;
+      const vm = this.#deps.store.find(id);
+      if (vm === undefined) continue;
       this.#listed[index] = this.#make(vm);
       this.#views = undefined;
     }
   }
 
   #make(vm: VmRecord): Listed {
-    const used = disksUsed(vm, this.#deps.disks(vm.id));
+    const used = disksUsed(vm.config.workDiskBytes, this.#deps.disks(vm.id));
     const view = viewOf(vm, used);
     const { name, state, image, cpus, memoryMib, diskBytes, vmm, accelerator } = view;
     const group: VmOverview["groups"][number] = {
@@ -148,6 +150,7 @@ export class VmListing {
     return {
       id: vm.id,
       createdAtMs: vm.createdAtMs,
+      workDiskBytes: vm.config.workDiskBytes,
       used,
       isBusy: !quiet.has(vm.state),
       view: JSON.stringify(view),

@@ -133,6 +133,23 @@ Deno.test("a disk that is written to is measured again after a second", () => {
   assert.equal(fixture.listing.overview(), overview, "it tells nothing of disks' use");
 });
 
+Deno.test("work disks are measured as well, of VMs that have one, without their rows being read", () => {
+  using fixture = new Fixture();
+  const { config } = vmRecord("runs", "running");
+  fixture.put("runs", "running", { config: { ...config, workDiskBytes: 1 << 30 } });
+  fixture.put("without", "running");
+  const used = () => parsed(fixture.listing.views()).vms.map((vm) => vm.workDiskUsedBytes);
+  assert.deepEqual(used(), [0, 0]);
+  fixture.nowMs += 1000;
+  const { finds } = fixture;
+  assert.deepEqual(used(), [0, 0]);
+  assert.equal(fixture.finds, finds);
+  fixture.fillDisk("runs.work", 64 * kib);
+  fixture.fillDisk("without.work", 64 * kib);
+  fixture.nowMs += 1000;
+  assert.deepEqual(used(), [64 * kib, 0]);
+});
+
 Deno.test("a VM that ran and stopped between two lists is measured", () => {
   using fixture = new Fixture();
   fixture.put("a", "stopped");

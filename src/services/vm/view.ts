@@ -39,14 +39,14 @@ export function viewOf(vm: VmRecord, used: DisksUsed): VmView {
   };
 }
 
-/** What the disks of a VM take now: one stat(2) each. */
+/** What the disks of a VM take now: one stat(2) each. @param workDiskBytes as in its configuration */
 export function disksUsed(
-  vm: VmRecord,
+  workDiskBytes: number,
   paths: Pick<VmPaths, "overlay" | "workDisk">,
 ): DisksUsed {
   return {
     system: diskUsed(paths.overlay),
-    work: vm.config.workDiskBytes === 0 ? 0 : diskUsed(paths.workDisk),
+    work: workDiskBytes === 0 ? 0 : diskUsed(paths.workDisk),
   };
 }
 
