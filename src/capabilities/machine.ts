@@ -52,10 +52,10 @@ export function machineStep(deps: MachineDeps): StartStep {
     name: "machine",
     dependsOn: ["places", "system_disk", "work_disk", "network", "identity"],
     preflight: async (plan) => {
-      const { paths, memoryMib, isDisposable, bootSet } = plan;
+      const { paths, memoryMib, needsRoom, bootSet } = plan;
       const found = await Promise.all([
         deps.missing(),
-        isDisposable ? [] : missingMemory(deps, memoryPathsOf(paths), memoryMib),
+        needsRoom ? missingMemory(deps, memoryPathsOf(paths), memoryMib) : [],
         bootSet === null ? [] : missingKernelFiles(bootSet),
       ]);
       return found.flat();

@@ -38,7 +38,7 @@ async function missingIn(
   ];
   const plan: StartPlan = {
     ...{ name: "web", paths, memoryMib: 2000, workDiskBytes: 1, isNew: false, bootSet },
-    isDisposable: false,
+    needsRoom: true,
     ...given,
   };
   const found = await Promise.all(steps.map((step) => step.preflight?.(plan) ?? []));
@@ -77,7 +77,7 @@ Deno.test("of a VM that is yet to be made, and of one that lives for a command, 
     const fresh = { isNew: true, bootSet: null };
     assert.deepEqual(await missingIn(dir, fresh), ["qemu is not installed", "no room for it"]);
     const asked = { memory: 0 };
-    const disposable = { ...fresh, isDisposable: true };
+    const disposable = { ...fresh, needsRoom: false };
     assert.deepEqual(await missingIn(dir, disposable, asked), ["qemu is not installed"]);
     assert.equal(asked.memory, 0);
   }));

@@ -12,9 +12,9 @@ export function systemDiskStep(): StartStep {
   return {
     name: "system_disk",
     dependsOn: ["places"],
-    preflight: async ({ name, paths, bootSet, isDisposable }) => {
+    preflight: async ({ name, paths, bootSet, needsRoom }) => {
       const found = await Promise.all([
-        isDisposable ? [] : missingSpace(paths),
+        needsRoom ? missingSpace(paths) : [],
         bootSet === null ? [] : missingImage(bootSet, name),
       ]);
       return found.flat();

@@ -84,8 +84,11 @@ export interface StartPlan {
   readonly isNew: boolean;
   /** `null` while it is not known: what is missing of it is pulled later, or told by who looked for it. */
   readonly bootSet: BootSet | null;
-  /** Nothing of it is kept: only what no start can do without is looked at. */
-  readonly isDisposable: boolean;
+  /**
+   * Whether room for memory and disks is looked for: not for a VM that lives for one command, which is to start as
+   * soon as it can, nor for what gives room back.
+   */
+  readonly needsRoom: boolean;
 }
 
 /** One thing that is missing on this host, with the command that mends it. */

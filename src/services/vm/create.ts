@@ -56,7 +56,7 @@ export async function createVm(
     workDiskBytes: 0,
     isNew: true,
     bootSet: null,
-    isDisposable: request.ephemeral,
+    needsRoom: !request.ephemeral,
   });
   const bootSet = await deps.bootSets.ensure(image, kernel, reporter, signal);
   const diskBytes = diskSize(request.diskBytes ?? deps.defaults.diskBytes, bootSet);

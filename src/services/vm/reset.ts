@@ -40,7 +40,8 @@ export async function resetVm(
   return await deps.locks.vm(id, signal, async () => {
     const vm = requireVm(deps, id, "reset");
     checkMayReset(vm, request);
-    const bootSet = other ?? await lookedOver(deps, vm);
+    // Also the work disk, while there is a way back.
+    const bootSet = await lookedOver(deps, vm, { other, needsRoom: false });
     if (activeStates.includes(vm.state)) {
       await stopHeld(
         deps,

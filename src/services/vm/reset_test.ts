@@ -124,6 +124,21 @@ Deno.test("a disk that cannot be made leaves a failed VM whose next start makes 
   assert.equal(disks.get(id), 8 * gib);
 });
 
+Deno.test("what is missing is found out while there is a way back", async () => {
+  using fixture = new ServiceFixture();
+  const { service, disks } = fixture;
+  const id = await made(fixture);
+  disks.set(id, -1);
+  fixture.missing = [{ what: "its work disk is missing", hint: "put it back" }];
+  for (const image of [null, "base"]) {
+    await assert.rejects(
+      service.reset("web", { image, force: true }, silent, never),
+      kind("precondition", /its work disk is missing\nput it back/),
+    );
+  }
+  assert.deepEqual([fixture.row("web").state, disks.get(id)], ["created", -1]);
+});
+
 Deno.test("twice at once, against a start and against a delete: one comes after the other", async () => {
   using fixture = new ServiceFixture();
   const { service } = fixture;

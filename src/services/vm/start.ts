@@ -55,7 +55,7 @@ export async function startHeld(
     throw new BangerError("conflict", `Cannot start VM "${vm.config.name}": it is being deleted`);
   }
   if (vm.state === "resetting") throw resetCutOff("start", vm);
-  const bootSet = await lookedOver(deps, vm);
+  const bootSet = await lookedOver(deps, vm, { other: null, needsRoom: !vm.ephemeral });
   deps.store.update(id, { state: "starting", failure: null });
   return await bringUp(deps, {
     vm,
@@ -73,10 +73,15 @@ export async function startHeld(
 /**
  * The boot set of a VM when nothing at all is missing for its start.
  *
+ * @param options `other`: what it is to boot from, in place of what it was made with; `needsRoom` as in `StartPlan`
  * @throws BangerError `precondition` with everything that is missing; whatever building the kit throws
  */
-export async function lookedOver(deps: VmServiceDeps, vm: VmRecord): Promise<BootSet> {
-  const found = await deps.bootSets.find(vm).catch((error: unknown) => {
+export async function lookedOver(
+  deps: VmServiceDeps,
+  vm: VmRecord,
+  { other, needsRoom }: { readonly other: BootSet | null; readonly needsRoom: boolean },
+): Promise<BootSet> {
+  const found = other ?? await deps.bootSets.find(vm).catch((error: unknown) => {
     if (isBangerError(error, "precondition")) return error;
     throw error;
   });
@@ -88,7 +93,7 @@ export async function lookedOver(deps: VmServiceDeps, vm: VmRecord): Promise<Boo
     paths: deps.paths(vm.id),
     isNew: false,
     bootSet: isGone ? null : found,
-    isDisposable: vm.ephemeral,
+    needsRoom,
   }, known);
   if (isGone) throw found;
   return found;

@@ -130,7 +130,7 @@ const plan: StartPlan = {
   workDiskBytes: 0,
   isNew: false,
   bootSet: null,
-  isDisposable: false,
+  needsRoom: true,
 };
 
 Deno.test("preflight reports all that is missing at once, each hint once", async () => {

@@ -12,7 +12,7 @@ import type { ProcessExit } from "../../../process/host_processes.ts";
 import { Store } from "../../../store/store.ts";
 import { Locks } from "../../../sync/locks.ts";
 import type { Machine } from "../../../vmm/contract.ts";
-import type { BootSet, StartStep } from "../contract.ts";
+import type { BootSet, Missing, StartStep } from "../contract.ts";
 import type { CreateRequest } from "../create.ts";
 import { Lanes } from "../lanes.ts";
 import { LiveTable } from "../live.ts";
@@ -56,6 +56,8 @@ export class ServiceFixture implements Disposable {
   /** Set: disks cannot be removed, or made. */
   removeFailure: Error | undefined;
   prepareFailure: Error | undefined;
+  /** What is missing for a start. */
+  missing: readonly Missing[] = [];
   /** The images that can be had, and how large their disks are. */
   readonly images = new Map([["base", 8 * 1024 ** 3]]);
   readonly warnings: string[] = [];
@@ -184,6 +186,7 @@ export class ServiceFixture implements Disposable {
     return {
       name: "system_disk",
       dependsOn: [],
+      preflight: () => Promise.resolve(this.missing),
       prepare: async ({ vm }) => {
         await this.pause();
         if (this.prepareFailure !== undefined) throw this.prepareFailure;
