@@ -48,7 +48,7 @@ done
 mounted=
 while read -r what where rest; do [ "$where" != $w ] || mounted=1; done </proc/mounts
 if [ -z "$mounted" ]; then
-  mkdir -p -m 0700 $w
+  [ -d $w ] || mkdir -m 0700 $w
   mount -t ext4 -o rw,noatime,discard /dev/$device $w || fail "the work disk's file system cannot be mounted"
 fi
 had=
@@ -61,23 +61,25 @@ if [ "$had" != "$sectors" ]; then
 fi
 if [ ! -d $w/home ]; then
   : >${homeCopyMark}
-  rm -rf $w/home.new
+  [ ! -e $w/home.new ] || rm -rf $w/home.new
   mkdir -m 0700 $w/home.new && chown "$owner" $w/home.new || fail "nothing can be written to the work disk"
   if [ -d "$home" ]; then
     cp -a "$home/." $w/home.new/ ||
       fail "the home directory of the image, $home, cannot be copied to the work disk: $(tail -n 1 /run/banger/work-disk.log)"
   fi
+  echo "$owner" >$w/owner
   sync
   mv $w/home.new $w/home || fail "nothing can be written to the work disk"
   sync
-else
-  # Another user after a reset, or a seed: it says whose its files are, but not whose home directory it will be.
-  was=
-  read -r was <$w/owner
-  [ "$was" = "$owner" ] || chown "$owner" $w/home
 fi
-echo "$owner" >$w/owner.new && mv -f $w/owner.new $w/owner
-mkdir -p "$home" && mount -o bind $w/home "$home" || fail "the work disk cannot be mounted on $home"
+was=
+read -r was <$w/owner
+if [ "$was" != "$owner" ]; then
+  # Another user after a reset, or a seed: it says whose its files are, but not whose home directory it will be.
+  chown "$owner" $w/home && echo "$owner" >$w/owner.new && mv -f $w/owner.new $w/owner
+fi
+[ -d "$home" ] || mkdir -p "$home"
+mount -o bind $w/home "$home" || fail "the work disk cannot be mounted on $home"
 : >${workDiskMark}
-rm -f ${homeCopyMark}
+[ ! -e ${homeCopyMark} ] || rm -f ${homeCopyMark}
 `;

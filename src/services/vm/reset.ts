@@ -55,6 +55,8 @@ export async function resetVm(
     const resetting = deps.store.update(id, {
       state: "resetting",
       failure: null,
+      // A repository that was on the system disk is gone with it: commands must not begin there.
+      workspace: vm.config.workDiskBytes > 0 ? vm.workspace : null,
       config: {
         ...vm.config,
         image: bootSet.image.name,

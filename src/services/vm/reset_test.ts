@@ -15,7 +15,12 @@ function kind(expected: string, words: RegExp) {
 
 /** A VM `web` with a work disk. */
 async function made(fixture: ServiceFixture, start = false): Promise<VmId> {
-  const request = createRequest("web", { workDiskBytes: 8 * gib, start, labels: { team: "a" } });
+  const request = createRequest("web", {
+    workDiskBytes: 8 * gib,
+    workspace: "repo",
+    start,
+    labels: { team: "a" },
+  });
   const { id } = await fixture.service.create(request, silent, never);
   return id;
 }
@@ -48,7 +53,11 @@ Deno.test("one that runs, and one of which nothing would be kept, is not reset w
   assert.equal(disks.get(id), 8 * gib);
   assert.deepEqual(fixture.disagreements(), []);
 
-  const bare = await service.create(createRequest("bare"), silent, never);
+  const bare = await service.create(
+    createRequest("bare", { workspace: "repo" }),
+    silent,
+    never,
+  );
   disks.set(bare.id, -1);
   await assert.rejects(
     service.reset("bare", gently, silent, never),
@@ -56,6 +65,7 @@ Deno.test("one that runs, and one of which nothing would be kept, is not reset w
   );
   assert.equal(disks.get(bare.id), -1);
   await service.reset("bare", force, silent, never);
+  assert.equal(fixture.row("bare").workspace, null, "its repository is gone");
   assert.equal(disks.get(bare.id), 8 * gib);
 });
 
