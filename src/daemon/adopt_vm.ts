@@ -1,5 +1,6 @@
 import { connectAgent } from "../guest/agent_client.ts";
 import type { AgentSession } from "../guest/agent_session.ts";
+import { isBangerError } from "../model/errors.ts";
 import type { LoopbackPorts } from "../net/loopback_port.ts";
 import type { VmPaths } from "../paths/paths.ts";
 import { readHandles } from "../services/vm/handles.ts";
@@ -33,12 +34,26 @@ export async function adoptVm(
   const machine = await deps.vmm.adopt(handles.machine);
   if (machine === null) return null;
   try {
-    const session = await reconnectAgent(machine, deps.randomHex(16), signal);
+    const session = await reached(deps, machine, signal);
     if (handles.network !== null) deps.ports.adopt([handles.network.sshPort]);
     return { machine, session };
   } catch (error) {
     machine.release();
     throw error;
+  }
+}
+
+/** A VM is not given up for a link that broke once. */
+async function reached(
+  { randomHex }: AdoptDeps,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<AgentSession> {
+  try {
+    return await reconnectAgent(machine, randomHex(16), signal);
+  } catch (error) {
+    if (signal.aborted || isBangerError(error, "timeout")) throw error;
+    return await reconnectAgent(machine, randomHex(16), signal);
   }
 }
 

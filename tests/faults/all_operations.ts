@@ -1,6 +1,11 @@
 import type { FaultOperation } from "./operation.ts";
 import { imageOperations } from "./image_operations.ts";
+import { startOperation } from "./start_operation.ts";
 import { vmOperations } from "./vm_operations.ts";
 
 /** Every operation of the matrix. */
-export const allOperations: readonly FaultOperation[] = [...vmOperations, ...imageOperations];
+export const allOperations: readonly FaultOperation[] = [
+  ...vmOperations,
+  ...imageOperations,
+  startOperation,
+];

@@ -1,4 +1,5 @@
 import type { Lane, Outcome } from "./lane.ts";
+import type { Plan } from "./plan.ts";
 
 /** What an operation of the matrix does, and the pure model of it. Worlds are told in words. */
 export interface FaultOperation {
@@ -6,6 +7,8 @@ export interface FaultOperation {
   /** Brings the lane to where the operation begins, in whatever state the last run left it. */
   prepare(lane: Lane): Promise<void>;
   run(lane: Lane): Promise<Outcome>;
+  /** Where the fault is not one of a call but of the daemon's start: starts it with the plan. */
+  start?(lane: Lane, plan: Plan): Promise<Outcome>;
   /** The same call made again, where the world that the first has left wants another one; else `run`. */
   again?(lane: Lane, world: string): Promise<Outcome>;
   /** What there is now, as far as the operation is about it. */

@@ -1,7 +1,7 @@
 import { inspect } from "./inspect.ts";
 import type { Lane, Outcome } from "./lane.ts";
 import type { FaultOperation } from "./operation.ts";
-import type { Fault } from "./plan.ts";
+import type { Fault, Plan } from "./plan.ts";
 
 /** One run: a fault at an effect of an operation, and what was wrong afterwards. */
 export interface FaultRun {
@@ -29,11 +29,11 @@ export async function runFault(
 ): Promise<FaultRun | undefined> {
   await lane.up();
   await operation.prepare(lane);
+  const plan: Plan = { fault, at, spared: [...lane.bystanders.keys()] };
+  const outcomes = operation.start === undefined
+    ? await callWith(lane, operation, plan)
+    : [await operation.start(lane, plan)];
   const { daemon } = lane;
-  await daemon.arm({ fault, at, spared: [...lane.bystanders.keys()] });
-  const first = operation.run(lane);
-  const second = fault === "twice" ? secondCall(lane, operation, first) : undefined;
-  const outcomes = [await first, await second].filter((one) => one !== undefined);
   await daemon.disarm();
   const { fired } = daemon;
   if (fired === undefined) return undefined;
@@ -41,6 +41,14 @@ export async function runFault(
   await lane.up();
   const violations = await verify(lane, operation, fault, outcomes);
   return { operation: operation.name, fault, at, effect: fired.effect, violations };
+}
+
+/** Makes the call, or two of them, with the plan. */
+async function callWith(lane: Lane, operation: FaultOperation, plan: Plan): Promise<Outcome[]> {
+  await lane.daemon.arm(plan);
+  const first = operation.run(lane);
+  const second = plan.fault === "twice" ? secondCall(lane, operation, first) : undefined;
+  return [await first, await second].filter((one) => one !== undefined);
 }
 
 /** @throws Error when the daemon was to be killed and lives */
@@ -105,7 +113,8 @@ async function verify(
 /** What could not be removed (EIO) is removed by the next daemon at the latest. */
 async function inspectAfter(lane: Lane, fault: Fault): Promise<readonly string[]> {
   const found = await inspect(lane);
-  const isLeft = (wrong: string) => /^(staging|images)\/| half-made file /.test(wrong);
+  const isLeft = (wrong: string) =>
+    /^(staging|images|directory vms)\/| half-made file /.test(wrong);
   if (fault !== "eio" || found.length === 0 || !found.every(isLeft)) return found;
   await lane.down();
   await lane.up();

@@ -32,6 +32,7 @@ async function world(lane: Lane): Promise<string> {
   if (found.length === 0) return "absent";
   return found.map((vm) => {
     const changes = [
+      ...(vm.ephemeral ? ["ephemeral"] : []),
       ...(vm.name === name ? [] : [vm.name]),
       ...(vm.cpus === 1 ? [] : [`${vm.cpus} cpus`]),
       ...(vm.diskBytes === 64 * 1024 ** 2 ? [] : [`disk of ${vm.diskBytes / gib} GiB`]),
@@ -45,7 +46,8 @@ async function bringTo(lane: Lane, wanted: "absent" | "created" | "stopped" | "r
   if (await world(lane) === wanted) return;
   for (const vm of await lane.vms()) {
     if (vm.name !== name && vm.name !== renamed) continue;
-    const isPlain = vm.name === name && vm.cpus === 1 && vm.diskBytes === 64 * 1024 ** 2;
+    const isPlain = vm.name === name && !vm.ephemeral && vm.cpus === 1 &&
+      vm.diskBytes === 64 * 1024 ** 2;
     if (isPlain && vm.state === "running" && wanted === "stopped") {
       return await lane.done("vm.stop", { vm: vm.id, timeoutMs: null, force: true });
     }
@@ -97,7 +99,12 @@ export const vmOperations: readonly FaultOperation[] = [
     run: (lane) =>
       lane.attempt("vm.create", createParams({ start: true, ephemeral: true, lease: true })),
     world,
-    worlds: { ok: ["running"], failed: ["absent"], lost: ["absent"], vmm: ["stopped"] },
+    worlds: {
+      ok: ["running, ephemeral"],
+      failed: ["absent"],
+      lost: ["absent"],
+      vmm: ["stopped, ephemeral"],
+    },
     refusedAgain: /name is taken/,
     refusedTwice: /name is taken/,
   },
