@@ -28,12 +28,16 @@ const cloexecFlag = 0o2000000;
 export class LocalHost implements BrokerHost {
   readonly #uid: number;
   readonly #socketPath: string;
+  readonly #socketName: Uint8Array;
+  /** What the calls below write into, made once: a thousand clients are looked at a hundred times. */
+  readonly #call = callBuffers();
   #libc: LibC | undefined;
 
   /** `uid` is the daemon's user, `socketPath` where it listens. */
   constructor(uid: number, socketPath: string) {
     this.#uid = uid;
     this.#socketPath = socketPath;
+    this.#socketName = new TextEncoder().encode(socketPath);
   }
 
   async bootId(): Promise<string> {
@@ -110,25 +114,29 @@ export class LocalHost implements BrokerHost {
 
   /** Whether `fd` is a socket with the address of the daemon's: an accepted connection has it, too. */
   #isOfOurSocket(fd: number): boolean {
-    const address = new Uint8Array(sockaddrBytes);
-    const length = new Int32Array([sockaddrBytes]);
+    const { address, family, length } = this.#call;
+    const socketName = this.#socketName;
+    length[0] = sockaddrBytes;
     if (this.#lib.getsockname.call(fd, address, length) !== 0) return false;
-    if (new Uint16Array(address.buffer, 0, 1)[0] !== afUnix) return false;
-    const path = address.subarray(2, length[0]);
-    const end = path.indexOf(0);
-    return new TextDecoder().decode(end < 0 ? path : path.subarray(0, end)) === this.#socketPath;
+    if (family[0] !== afUnix) return false;
+    const end = 2 + socketName.length;
+    // The name ends with the address, or with a NUL.
+    const isWhole = length[0] === end || (length[0]! > end && address[end] === 0);
+    return isWhole && socketName.every((byte, at) => address[2 + at] === byte);
   }
 
   #listens(fd: number): boolean {
-    const value = new Uint32Array(1);
-    const length = new Int32Array([value.byteLength]);
+    const { value, length } = this.#call;
+    length[0] = value.byteLength;
+    value[0] = 0;
     const status = this.#lib.getsockopt.call(fd, solSocket, soAcceptconn, value, length);
     return status === 0 && value[0] === 1;
   }
 
   #peerUid(fd: number): number | undefined {
-    const credentials = new Uint32Array(ucredBytes / 4);
-    const length = new Int32Array([ucredBytes]);
+    const { credentials, length } = this.#call;
+    length[0] = ucredBytes;
+    credentials.fill(noUid);
     const status = this.#lib.getsockopt.call(fd, solSocket, soPeercred, credentials, length);
     const uid = credentials[1];
     // An unconnected socket reports the uid -1, a failed call nothing.
@@ -163,6 +171,17 @@ export class LocalHost implements BrokerHost {
     this.#libc?.[Symbol.dispose]();
     this.#libc = undefined;
   }
+}
+
+function callBuffers() {
+  const address = new Uint8Array(sockaddrBytes);
+  return {
+    address,
+    family: new Uint16Array(address.buffer, 0, 1),
+    length: new Int32Array(1),
+    value: new Uint32Array(1),
+    credentials: new Uint32Array(ucredBytes / 4),
+  };
 }
 
 /** Open flags of a descriptor; `undefined` when it is closed by now. */
