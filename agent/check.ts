@@ -20,7 +20,10 @@ export function checkRequest(value: unknown): AgentRequest {
     case "health":
     case "ports":
     case "stats":
+    case "watch_ports":
       return { method: request["method"] };
+    case "forward":
+      return { method: "forward", port: checkPort(request["port"]) };
     case "exec":
       return { method: "exec", exec: checkExec(fields(request["exec"], "exec")) };
     case "session":
@@ -80,6 +83,13 @@ function checkArgv(value: unknown): string[] {
   const argv = strings(value, "argv");
   if (argv[0] === "") throw invalid("argv");
   return argv.map((word) => noNul(word, "argv"));
+}
+
+function checkPort(value: unknown): number {
+  const isPort = typeof value === "number" && Number.isInteger(value) && value > 0 &&
+    value < 65_536;
+  if (!isPort) throw invalid("port");
+  return value;
 }
 
 function checkPath(value: unknown): string | null {

@@ -1,6 +1,7 @@
 import type { ExecExit, ExecRequest } from "../src/wire/messages.ts";
 import type { MuxStream } from "../src/wire/mux_stream.ts";
 import { asUser } from "./as_user.ts";
+import { ChildPipes } from "./child_pipes.ts";
 import type { AgentContext } from "./context.ts";
 import { ExecLanes } from "./exec_lanes.ts";
 import { Failure } from "./failure.ts";
@@ -31,7 +32,7 @@ export async function exec(
     if (ended !== undefined) return ended;
   }
   const child = withHeadStart(context, () => spawn(context, request));
-  const lanes = new ExecLanes(context, stream, child.pid);
+  const lanes = new ExecLanes(context, stream, new ChildPipes(child.pid));
   stream.onControl = (message) => {
     lanes.onControl(message);
     const signal = signalOf(message);

@@ -1,6 +1,5 @@
 import type { MuxStream } from "../src/wire/mux_stream.ts";
 import { type LaneChannel, laneControl } from "../src/wire/lane.ts";
-import { ChildPipes } from "./child_pipes.ts";
 import type { AgentContext } from "./context.ts";
 import { LaneMover } from "./lane_mover.ts";
 import { growPipe } from "./pipe_size.ts";
@@ -20,6 +19,12 @@ const lookMs = 20;
 
 type Answer = { readonly lane: number | null; readonly nonce: string };
 
+/** The pipes that lanes are joined to. */
+export interface LanePipes {
+  /** This process's descriptor of a channel's pipe; `undefined`: it cannot move to a lane. */
+  descriptorOf(channel: LaneChannel): number | undefined | Promise<number | undefined>;
+}
+
 interface ChannelState {
   /** Bytes over the agent link at which the channel is offered. */
   offerAt: number;
@@ -29,22 +34,21 @@ interface ChannelState {
 }
 
 /**
- * The lanes of one exec; see `src/wire/lane.ts`. Channels go on over the link while they are being
+ * The lanes of one exec, or one connection; see `src/wire/lane.ts`. Channels go on over the link while they are being
  * joined to a lane, so that a lane that does not work costs nothing.
  */
 export class ExecLanes {
   readonly #context: AgentContext;
   readonly #stream: MuxStream;
-  readonly #pipes: ChildPipes;
+  readonly #pipes: LanePipes;
   readonly #channels = new Map<LaneChannel, ChannelState>();
   readonly #sentInput = Promise.withResolvers<number | null>();
   readonly #movers = new Set<LaneMover>();
 
-  /** To be made in the turn in which the child was spawned. */
-  constructor(context: AgentContext, stream: MuxStream, childPid: number) {
+  constructor(context: AgentContext, stream: MuxStream, pipes: LanePipes) {
     this.#context = context;
     this.#stream = stream;
-    this.#pipes = new ChildPipes(childPid);
+    this.#pipes = pipes;
     stream.ended.then(() => {
       this.#sentInput.resolve(null);
       for (const channel of this.#channels.values()) channel.answer(null);
@@ -111,7 +115,7 @@ export class ExecLanes {
   }
 
   async #join(channel: LaneChannel, state: ChannelState, total: number): Promise<void> {
-    const pipe = this.#pipes.descriptorOf(channel);
+    const pipe = await this.#pipes.descriptorOf(channel);
     if (pipe === undefined) {
       state.phase = "over";
       return;

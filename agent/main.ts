@@ -1,5 +1,6 @@
 /**
- * The guest agent: answers health, identity, exec, ports, stats and shutdown over the agent link.
+ * The guest agent: answers health, identity, exec, ports, stats and shutdown over the agent link, and
+ * connects to what listens in the guest.
  *
  * Owns everything that runs inside a guest. Imports only `src/wire`, no npm package and no `node:`
  * module: its start is part of every VM's start. Every file here runs as root in the guest.

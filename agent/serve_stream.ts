@@ -4,12 +4,14 @@ import { checkRequest } from "./check.ts";
 import type { AgentContext } from "./context.ts";
 import { exec } from "./exec.ts";
 import { failureReply } from "./failure.ts";
+import { forward } from "./forward.ts";
 import { health } from "./health.ts";
 import { applyIdentity } from "./identity.ts";
 import { listeningPorts } from "./ports.ts";
 import { openSession } from "./session.ts";
 import { shutdown } from "./shutdown.ts";
 import { stats } from "./stats.ts";
+import { watchPorts } from "./watch_ports.ts";
 
 /** Answers the request of one stream. Never rejects: whatever fails becomes the reply. */
 export async function serveStream(context: AgentContext, stream: MuxStream): Promise<void> {
@@ -39,6 +41,12 @@ async function answer(
       return { method: "session" };
     case "ports":
       return { method: "ports", ports: listeningPorts(context.root) };
+    case "forward":
+      await forward(context, request.port, stream);
+      return { method: "forward" };
+    case "watch_ports":
+      await watchPorts(context, stream);
+      return { method: "watch_ports" };
     case "stats":
       return { method: "stats", stats: await stats(context) };
     case "shutdown":

@@ -60,6 +60,8 @@ const result = v.variant("method", [
     }),
   }),
   v.object({ method: v.literal("session") }),
+  v.object({ method: v.literal("forward") }),
+  v.object({ method: v.literal("watch_ports") }),
   v.object({ method: v.literal("shutdown") }),
 ]);
 

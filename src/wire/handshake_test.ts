@@ -69,7 +69,7 @@ Deno.test("a session starts behind any stale bytes in both directions", async ()
         }
         const serving = serve(guest);
         const { mux, welcome } = await start(host, nonceOf("a"));
-        assert.deepEqual(welcome, { magic: "banger-link", nonce: nonceOf("a"), version: 2 });
+        assert.deepEqual(welcome, { magic: "banger-link", nonce: nonceOf("a"), version: 3 });
         const stream = mux.open({ x: 1 });
         assert.deepEqual(await stream.ended, { how: "closed", reply: { x: 1 } });
         host.close();
@@ -127,6 +127,6 @@ Deno.test("no answer: the wait ends with the signal's reason", async () => {
 
 Deno.test("the highest common version is taken", () => {
   assert.equal(commonVersion({ lowest: 1, highest: 1 }), 1);
-  assert.equal(commonVersion({ lowest: 1, highest: 9 }), 2);
-  assert.equal(commonVersion({ lowest: 3, highest: 9 }), 0);
+  assert.equal(commonVersion({ lowest: 1, highest: 9 }), 3);
+  assert.equal(commonVersion({ lowest: 4, highest: 9 }), 0);
 });

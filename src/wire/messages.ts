@@ -7,9 +7,9 @@
 
 /**
  * Protocol versions this build speaks, lowest and highest; the highest common one is used. From 2 on a guest
- * knows workspaces, what images say, and sessions.
+ * knows workspaces, what images say, and sessions; from 3 on it connects to its own ports and watches them.
  */
-export const protocolVersions = { lowest: 1, highest: 2 } as const;
+export const protocolVersions = { lowest: 1, highest: 3 } as const;
 
 /** Longest control message (JSON), in bytes. */
 export const maxControlBytes = 64 * 1024;
@@ -88,6 +88,14 @@ export type AgentRequest =
   /** `id`: 32 hexadecimal digits, the one command that `sessionUser` takes, once. */
   | { readonly method: "session"; readonly id: string; readonly exec: ExecRequest }
   | { readonly method: "ports" }
+  /**
+   * A connection to what listens on a TCP port of the guest, on its loopback or another address: channel 0 is
+   * its bytes, both ways, each with an end of its own. Answered when both have ended, with a failure when the
+   * connection broke; a reset of the stream resets the connection.
+   */
+  | { readonly method: "forward"; readonly port: number }
+  /** Says which TCP ports listen, now and at every change (`src/wire/port_watch.ts`), until it is reset. */
+  | { readonly method: "watch_ports" }
   | { readonly method: "stats" }
   | { readonly method: "shutdown"; readonly how: "poweroff" | "reboot" };
 
@@ -183,6 +191,8 @@ export type AgentResult =
   | { readonly method: "exec"; readonly exit: ExecExit }
   | { readonly method: "session" }
   | { readonly method: "ports"; readonly ports: readonly ListeningPort[] }
+  | { readonly method: "forward" }
+  | { readonly method: "watch_ports" }
   | { readonly method: "stats"; readonly stats: GuestStats }
   | { readonly method: "shutdown" };
 
