@@ -32,6 +32,14 @@ export const forbiddenCode: readonly Rule[] = [
     { path: "src/vmm/qemu.ts", text: 'new Deno.Command("qemu-system-x86_64");' },
   ),
   forbid(
+    "sockets are listened on only in src/net, which knows the loopback alone, and as Unix sockets",
+    "Deno cannot keep the Worker from listening on other addresses; one place that does not is looked at",
+    /\bDeno\.(listen\w*|serve)\b|\bcreateServer\b/,
+    // The last asks whether it is denied.
+    /^src\/(net\/|transport\/unix_server\.ts|netfilter\/main\.ts|process\/own_permissions\.ts)/,
+    { path: "src/services/vm/web.ts", text: 'Deno.listen({ hostname: "0.0.0.0", port: 80 });' },
+  ),
+  forbid(
     "console is used only in src/log",
     "output is either a result, which the CLI writes, or a log record with a level",
     /\bconsole\.(log|debug|info|warn|error|dir|table|trace)\s*\(/,
