@@ -59,6 +59,8 @@ Deno.test("a refused parameter is named with its rule", () => {
       workspace: null,
       labels: {},
       autoStopMs: null,
+      publish: [],
+      autoPorts: false,
       ephemeral: false,
       lease: false,
       start: false,

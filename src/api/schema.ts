@@ -26,6 +26,9 @@ export function method<P extends v.GenericSchema, R extends v.GenericSchema>(
 /** A whole number of bytes, milliseconds, … */
 export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
+/** A TCP or UDP port. */
+export const port = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(65_535));
+
 /** A new name for a thing of `kind`. */
 export function nameOf(kind: NameKind) {
   return v.pipe(

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { portLimits } from "../model/published_port.ts";
 import { vmStates } from "../model/vm.ts";
 import {
   autoStopMs,
@@ -13,6 +14,7 @@ import {
   method,
   nameOf,
   nothing,
+  port,
   vmRef,
   workDiskBytes,
 } from "./schema.ts";
@@ -33,6 +35,10 @@ export const vmView = v.object({
   autoStopMs: v.nullable(count),
   /** What is run in it without a command; `null`: a shell, or what its image says. */
   command: v.nullable(v.array(v.string())),
+  /** Ports of the host's loopback that lead to ports of the guest while it runs. */
+  published: v.array(v.object({ hostPort: port, guestPort: port })),
+  /** Whether what listens in it is forwarded from the host's loopback by itself. */
+  autoPorts: v.boolean(),
   /** What its disk really takes on the host now. */
   diskUsedBytes: count,
   /** 0: it has no work disk. */
@@ -131,14 +137,40 @@ export const vmStatsView = v.object({
 /** See {@linkcode vmStatsView}. */
 export type VmStatsView = v.InferOutput<typeof vmStatsView>;
 
-/** A socket that listens in a guest. */
-export const listeningPort = v.object({
+/** A port of a guest: something listens on it, or a port of the host leads to it, or both. */
+export const vmPort = v.object({
   protocol: v.picklist(["tcp", "udp"]),
-  address: v.string(),
+  /** What listens there; `null`: nothing does, or the VM does not run. */
+  address: v.nullable(v.string()),
   port: count,
   /** The program's name, when it can be told. */
   process: v.nullable(v.string()),
+  /** The port of the host's loopback that leads there; `null`: none does. */
+  hostPort: v.nullable(port),
+  /** Why it does. */
+  how: v.nullable(v.picklist(["published", "auto", "ssh"])),
+  /** Whether the host's port is open now: a published one is not while the VM does not run. */
+  open: v.boolean(),
 });
+
+/** See {@linkcode vmPort}. */
+export type VmPort = v.InferOutput<typeof vmPort>;
+
+/** A port of the host that leads to a guest now. */
+export const vmForward = v.object({
+  hostPort: port,
+  guestPort: port,
+  reason: v.picklist(["published", "auto"]),
+});
+
+/** See {@linkcode vmForward}. */
+export type VmForward = v.InferOutput<typeof vmForward>;
+
+/** Ports to publish; see `model/published_port.ts`. */
+const wantedPorts = v.pipe(
+  v.array(v.strictObject({ hostPort: v.nullable(port), guestPort: port })),
+  v.maxLength(portLimits.published),
+);
 
 const text = v.pipe(v.string(), v.maxLength(128 * 1024), v.check((s) => !s.includes("\0"), "NUL"));
 
@@ -192,6 +224,9 @@ export const vmMethods = {
       workDiskBytes: v.nullable(workDiskBytes),
       labels,
       autoStopMs: v.nullable(autoStopMs),
+      /** Refused with `conflict` when a host port is taken. */
+      publish: wantedPorts,
+      autoPorts: v.boolean(),
       workspace: v.nullable(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
       ephemeral: v.boolean(),
       lease: v.boolean(),
@@ -228,6 +263,7 @@ export const vmMethods = {
       autoStopMs: v.union([v.nullable(autoStopMs), v.literal("keep")]),
       /** What is run without a command; `null`: a shell, or what the image says. */
       command: v.union([v.nullable(ownCommand), v.literal("keep")]),
+      autoPorts: v.nullable(v.boolean()),
     }),
     v.object({ vm: vmView }),
   ),
@@ -273,8 +309,29 @@ export const vmMethods = {
     v.strictObject({ vm: vmRef }),
     v.object({ stats: v.array(vmStatsView) }),
   ),
-  /** What listens in the guest. */
-  "vm.ports": method(v.strictObject({ vm: vmRef }), v.object({ ports: v.array(listeningPort) })),
+  /** What listens in the guest, and the ports of the host that lead there; of a VM that does not run, those. */
+  "vm.ports": method(v.strictObject({ vm: vmRef }), v.object({ ports: v.array(vmPort) })),
+  /**
+   * Publishes all of `ports` or none; answers them with their numbers on the host, in their order. Refused with
+   * `conflict` when a host port is taken.
+   */
+  "vm.publish": method(
+    v.strictObject({ vm: vmRef, ports: wantedPorts }),
+    v.object({ published: v.array(v.object({ hostPort: port, guestPort: port })) }),
+  ),
+  /** Takes published ports back; one without a host port means all of the guest's. */
+  "vm.unpublish": method(
+    v.strictObject({ vm: vmRef, ports: wantedPorts }),
+    v.object({ removed: v.array(v.object({ hostPort: port, guestPort: port })) }),
+  ),
+  /**
+   * Ports of the host that lead to a running guest. With `after`, the `revision` of an earlier answer, it is
+   * answered when they have changed since, or after half a minute.
+   */
+  "vm.forwards": method(
+    v.strictObject({ vm: vmRef, after: v.nullable(count) }),
+    v.object({ revision: count, forwards: v.array(vmForward) }),
+  ),
   /**
    * How ssh reaches the VM. With a command, the guest keeps it for the session of this name: the login name
    * is `banger-session` then, and `session` (hexadecimal digits) the command that ssh is given, once.

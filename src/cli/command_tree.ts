@@ -5,6 +5,8 @@ export interface Leaf {
   readonly summary: string;
   readonly load: () => Promise<Command>;
   readonly hidden?: true;
+  /** Commands of a third word; no other first argument of this one can be written so. */
+  readonly subcommands?: Readonly<Record<string, Leaf>>;
 }
 
 /** Commands with a common first word. */
@@ -83,8 +85,18 @@ export const commandTree: Readonly<Record<string, Leaf | Group>> = {
         load: async () => (await import("./commands/vm_stats.ts")).vmStats,
       },
       ports: {
-        summary: "List what listens in a VM",
+        summary: "List what listens in a VM, and ports that lead there",
         load: async () => (await import("./commands/vm_ports.ts")).vmPorts,
+        subcommands: {
+          publish: {
+            summary: "Let ports of this host lead to a VM's",
+            load: async () => (await import("./commands/vm_ports_publish.ts")).vmPortsPublish,
+          },
+          unpublish: {
+            summary: "Take published ports back",
+            load: async () => (await import("./commands/vm_ports_unpublish.ts")).vmPortsUnpublish,
+          },
+        },
       },
       logs: {
         summary: "Print the end of a VM's console, or follow it",

@@ -26,7 +26,7 @@ export async function findCommand(argv: readonly string[]): Promise<Found> {
     return { kind: "root_help" };
   }
   if (first === "--version" || first === "-V") return { kind: "version" };
-  if (first === "help") return await findCommand([...argv.slice(1, 3), "--help"]);
+  if (first === "help") return await findCommand([...argv.slice(1, 4), "--help"]);
   const entry = own(commandTree, first);
   if (entry === undefined) throw await unknown("", first, commandTree);
   if (!isGroup(entry)) return { kind: "command", path: first, leaf: entry, words: argv.slice(1) };
@@ -35,6 +35,11 @@ export async function findCommand(argv: readonly string[]): Promise<Found> {
   }
   const leaf = own(entry.commands, second);
   if (leaf === undefined) throw await unknown(first, second, entry.commands);
+  const third = argv[2] === undefined ? undefined : own(leaf.subcommands ?? {}, argv[2]);
+  if (third !== undefined) {
+    const path = `${first} ${second} ${argv[2]}`;
+    return { kind: "command", path, leaf: third, words: argv.slice(3) };
+  }
   return { kind: "command", path: `${first} ${second}`, leaf, words: argv.slice(2) };
 }
 

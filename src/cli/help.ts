@@ -8,9 +8,7 @@ export function rootHelp(tree: Readonly<Record<string, Leaf | Group>>): string {
   const rows: [string, string][] = [];
   for (const [name, entry] of Object.entries(tree)) {
     if (!isGroup(entry)) rows.push([name, entry.summary]);
-    else {for (const [sub, leaf] of Object.entries(entry.commands)) {
-        rows.push([`${name} ${sub}`, leaf.summary]);
-      }}
+    else rows.push(...commandRows(name, entry.commands));
   }
   return [
     "Usage: banger COMMAND [OPTIONS] [ARGUMENTS]\n",
@@ -30,15 +28,26 @@ export function rootHelp(tree: Readonly<Record<string, Leaf | Group>>): string {
 
 /** Help of a group of commands, such as `banger vm`. */
 export function groupHelp(name: string, group: Group): string {
-  const rows = Object.entries(group.commands)
-    .filter(([, leaf]) => leaf.hidden !== true)
-    .map(([sub, leaf]) => [`${name} ${sub}`, leaf.summary] as [string, string]);
+  const rows = commandRows(name, group.commands);
   return [
     `Usage: banger ${name} COMMAND [OPTIONS] [ARGUMENTS]\n`,
     `${group.summary}.\n`,
     `Commands:\n${columns(rows)}`,
     `banger ${name} COMMAND --help explains a command.\n`,
   ].join("\n");
+}
+
+/** Names and summaries, those of third words behind theirs. */
+function commandRows(
+  path: string,
+  commands: Readonly<Record<string, Leaf>>,
+): readonly [string, string][] {
+  return Object.entries(commands)
+    .filter(([, leaf]) => leaf.hidden !== true)
+    .flatMap(([sub, leaf]) => [
+      [`${path} ${sub}`, leaf.summary],
+      ...commandRows(`${path} ${sub}`, leaf.subcommands ?? {}),
+    ]);
 }
 
 /** Help of a command. */

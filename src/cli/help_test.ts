@@ -11,7 +11,17 @@ const golden = new URL("./testdata/golden/help.txt", import.meta.url);
 function* leaves(): Generator<readonly [string, Leaf]> {
   for (const [name, entry] of Object.entries(commandTree)) {
     if (!isGroup(entry)) yield [name, entry];
-    else for (const [sub, leaf] of Object.entries(entry.commands)) yield [`${name} ${sub}`, leaf];
+    else yield* leavesOf(name, entry.commands);
+  }
+}
+
+function* leavesOf(
+  path: string,
+  commands: Readonly<Record<string, Leaf>>,
+): Generator<readonly [string, Leaf]> {
+  for (const [sub, leaf] of Object.entries(commands)) {
+    yield [`${path} ${sub}`, leaf];
+    yield* leavesOf(`${path} ${sub}`, leaf.subcommands ?? {});
   }
 }
 

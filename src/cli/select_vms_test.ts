@@ -112,6 +112,7 @@ Deno.test("set passes on what was given, and wants something", async () => {
     labels: { x: "1", ci: null },
     autoStopMs: "keep",
     command: "keep",
+    autoPorts: null,
   }]);
   const commands = [
     [["--", "npm", "start"], ["npm", "start"]],

@@ -1,10 +1,12 @@
 import { BangerError } from "../model/errors.ts";
 import { parseImageWord } from "../model/image_name.ts";
 import { checkName } from "../model/names.ts";
+import type { WantedPort } from "../model/published_port.ts";
 import { vmLimits } from "../model/vm.ts";
 import { labelOption } from "./label_option.ts";
 import { autoStopMs } from "./auto_stop_option.ts";
 import { flag, value, wholeNumber } from "./command.ts";
+import { autoPortsOption, publishOption } from "./publish_option.ts";
 import { diskBytes, memoryMib, workDiskBytes } from "./size_option.ts";
 
 const { lowest, highest } = vmLimits.cpus;
@@ -36,6 +38,8 @@ export const vmOptions = {
     "Stop it when nobody has used it for so long (2h), or never; the default is configured",
     autoStopMs,
   ),
+  publish: publishOption,
+  autoPorts: autoPortsOption,
   disk: value("SIZE", "Size of the system disk, such as 20G; not below the image's", diskBytes),
   workDisk: value(
     "SIZE",
@@ -60,6 +64,8 @@ export interface VmOptionsGiven {
   readonly autoStop: number | null | undefined;
   readonly workDisk: number | undefined;
   readonly noWorkDisk: boolean;
+  readonly publish: readonly WantedPort[];
+  readonly autoPorts: boolean;
 }
 
 /**
@@ -81,5 +87,7 @@ export function vmParams(given: VmOptionsGiven) {
     workDiskBytes: given.noWorkDisk ? 0 as const : given.workDisk ?? null,
     labels: Object.fromEntries(given.label),
     autoStopMs: given.autoStop ?? null,
+    publish: [...given.publish],
+    autoPorts: given.autoPorts,
   };
 }

@@ -11,6 +11,7 @@ import { buildDebianImage } from "../images/debian_image.ts";
 import { reasonOf } from "../model/errors.ts";
 import type { VmId } from "../model/ids.ts";
 import { silentReporter } from "../model/stages.ts";
+import { listenOnLoopback } from "../net/loopback_listener.ts";
 import { LoopbackPorts } from "../net/loopback_port.ts";
 import { catalogBundles } from "../services/image/catalog_bundles.ts";
 import { debianKernels } from "../services/image/debian_kernels.ts";
@@ -21,6 +22,7 @@ import { Lanes } from "../services/vm/lanes.ts";
 import { Leases } from "../services/vm/leases.ts";
 import { VmListing } from "../services/vm/listing.ts";
 import { LiveTable } from "../services/vm/live.ts";
+import { HostPorts } from "../services/vm/ports/host_ports.ts";
 import { VmService } from "../services/vm/vm_service.ts";
 import { runtimeAssets } from "../version/runtime_assets.ts";
 import { ConsoleRing } from "../vmm/qemu/console_ring.ts";
@@ -103,6 +105,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     bootSets: images,
     disks: systemDisks,
     workDisks: workDisks({ now: deps.nowMs, randomHex }),
+    hostPorts: new HostPorts({ listen: listenOnLoopback, vms: () => store.vms.list() }),
     steps: startSteps({
       vmm,
       processes,
@@ -137,6 +140,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     },
     paths: (id) => paths.vm(id),
     now: deps.nowMs,
+    monotonicMs: deps.monotonicMs,
     log,
     adopt: (_vm, places, stop) => adoptVm({ vmm, ports, randomHex }, places, stop),
     reconnect: (machine, stop) => reconnectAgent(machine, randomHex(16), stop),

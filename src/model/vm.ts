@@ -1,5 +1,6 @@
 import type { VmId } from "./ids.ts";
 import type { Labels } from "./labels.ts";
+import type { PublishedPort } from "./published_port.ts";
 
 /** States of a VM. Only the VM service changes them; `failed` keeps the reason beside it. */
 export const vmStates = [
@@ -69,6 +70,10 @@ export interface VmRecord {
   readonly autoStopMs: number | null;
   /** What is run in it without a command, in place of a shell or what the image says; `null`: those. */
   readonly command: readonly string[] | null;
+  /** By host port. Open while it runs. */
+  readonly published: readonly PublishedPort[];
+  /** Whether what listens in it is forwarded from the host's loopback by itself. */
+  readonly autoPorts: boolean;
 }
 
 /** Facts of one start of a VM. */

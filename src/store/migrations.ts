@@ -130,4 +130,13 @@ export const migrations: readonly Migration[] = [
     summary: "what VMs run without a command",
     sql: `ALTER TABLE vms ADD COLUMN command TEXT;`,
   },
+  {
+    version: 10,
+    summary: "published ports of VMs",
+    sql: `
+      ALTER TABLE vms ADD COLUMN published TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE vms ADD COLUMN auto_ports INTEGER NOT NULL DEFAULT 0
+        CHECK (auto_ports IN (0, 1));
+    `,
+  },
 ];

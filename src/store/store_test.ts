@@ -50,6 +50,8 @@ const vm: VmRecord = {
   labels: { team: "web" },
   autoStopMs: null,
   command: ["npm", "start"],
+  published: [{ hostPort: 8080, guestPort: 80 }],
+  autoPorts: true,
 };
 
 const image: ImageRecord = {
@@ -307,7 +309,11 @@ Deno.test(
   inTempDir((at) => {
     Store.open(at).close();
     const db = new DatabaseSync(at.storeFile);
-    for (const column of ["command", "work_disk_bytes", "auto_stop_ms", "image_defaults"]) {
+    const later = [
+      ...["auto_ports", "published", "command", "work_disk_bytes", "auto_stop_ms"],
+      "image_defaults",
+    ];
+    for (const column of later) {
       db.exec(`ALTER TABLE vms DROP COLUMN ${column}`);
     }
     db.exec("ALTER TABLE images DROP COLUMN work_seed; PRAGMA user_version = 4");
@@ -320,6 +326,9 @@ Deno.test(
     db.close();
     using store = Store.open(at);
     assert.deepEqual(store.vms.list().map((one) => one.imageDefaults), [false, true]);
+    // And of migration 10: nothing is published.
+    const ports = store.vms.list().map(({ published, autoPorts }) => ({ published, autoPorts }));
+    assert.deepEqual(ports, Array(2).fill({ published: [], autoPorts: false }));
   }),
 );
 

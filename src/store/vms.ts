@@ -31,7 +31,7 @@ export class Vms {
       INSERT INTO vms VALUES (:id, :name, :image, :image_digest, :kernel, :kernel_digest, :cpus,
         :memory_mib, :disk_bytes, :state, :failure, :ephemeral, :workspace, :created_at_ms,
         :started_at_ms, :runtime, :labels, :image_defaults, :auto_stop_ms,
-        :work_disk_bytes, :command)`);
+        :work_disk_bytes, :command, :published, :auto_ports)`);
     this.#update = db.prepare(`
       UPDATE vms SET name = :name, image = :image, image_digest = :image_digest,
         kernel = :kernel, kernel_digest = :kernel_digest, cpus = :cpus, memory_mib = :memory_mib,
@@ -39,7 +39,8 @@ export class Vms {
         workspace = :workspace, created_at_ms = :created_at_ms, started_at_ms = :started_at_ms,
         runtime = :runtime, labels = :labels, image_defaults = :image_defaults,
         auto_stop_ms = :auto_stop_ms, work_disk_bytes = :work_disk_bytes,
-        command = :command WHERE id = :id`);
+        command = :command, published = :published, auto_ports = :auto_ports
+        WHERE id = :id`);
     this.#delete = db.prepare("DELETE FROM vms WHERE id = ?");
     this.#byId = db.prepare("SELECT * FROM vms WHERE id = ?");
     this.#byName = db.prepare("SELECT * FROM vms WHERE name = ?");
@@ -161,6 +162,8 @@ export class Vms {
         auto_stop_ms: vm.autoStopMs,
         work_disk_bytes: vm.config.workDiskBytes,
         command: toJson(vm.command),
+        published: JSON.stringify(vm.published),
+        auto_ports: vm.autoPorts ? 1 : 0,
       });
     } catch (cause) {
       if (!isUniqueViolation(cause)) throw storeFailure("change the store", cause);
@@ -208,5 +211,7 @@ function vmOfRow(row: Row): VmRecord {
     labels: jsonOrNull<VmRecord["labels"]>(row, "labels") ?? {},
     autoStopMs: integerOrNull(row, "auto_stop_ms"),
     command: jsonOrNull<string[]>(row, "command"),
+    published: jsonOrNull<VmRecord["published"]>(row, "published") ?? [],
+    autoPorts: integer(row, "auto_ports") === 1,
   };
 }

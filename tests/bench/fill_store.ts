@@ -41,6 +41,8 @@ function vmRecord(n: number): VmRecord {
     labels: {},
     autoStopMs: null,
     command: null,
+    published: [],
+    autoPorts: false,
     kernelDigest: `sha256:${"0".repeat(64)}`,
   };
 }

@@ -16,6 +16,8 @@ export function createParams(
       workDiskBytes: null,
       labels: {},
       autoStopMs: null,
+      publish: [],
+      autoPorts: false,
       workspace: null,
       ephemeral: false,
       lease: false,
@@ -202,7 +204,7 @@ export const vmOperations: readonly FaultOperation[] = [
       const vm = await lane.vm(name) ?? await lane.vm(renamed);
       return await lane.attempt("vm.set", {
         ...{ vm: vm?.id ?? name, name: renamed, cpus: 2, memoryMib: null, diskBytes: 2 * gib },
-        ...{ workDiskBytes: null, command: "keep" as const },
+        ...{ workDiskBytes: null, command: "keep" as const, autoPorts: null },
         ...{ labels: {}, autoStopMs: "keep" as const },
       });
     },

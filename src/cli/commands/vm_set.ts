@@ -18,6 +18,14 @@ const noLabel: ListSpec<string> = {
   },
 };
 
+function onOrOff(text: string): boolean {
+  if (text === "on" || text === "off") return text === "on";
+  throw new BangerError(
+    "invalid",
+    `Cannot use --auto-ports ${JSON.stringify(text)}: it is neither on nor off`,
+  );
+}
+
 /** `banger vm set` */
 export const vmSet = defineCommand({
   description:
@@ -41,6 +49,7 @@ export const vmSet = defineCommand({
       "Stop it when nobody has used it for so long (2h), never, or default",
       vmOptions.autoStop.parse,
     ),
+    autoPorts: value("on|off", "Whether what listens in it is forwarded from 127.0.0.1", onOrOff),
   },
   args: { vm: vmArgument },
   rest: {
@@ -55,7 +64,7 @@ export const vmSet = defineCommand({
   run: async (context, { options, args, rest }) => {
     const ref = vmReference(args.vm);
     const command = commandOf(options.imageCommand, rest);
-    const { name, cpus, memory, disk, workDisk, label, noLabel, autoStop } = options;
+    const { name, cpus, memory, disk, workDisk, label, noLabel, autoStop, autoPorts } = options;
     const labels = Object.fromEntries<string | null>([
       ...noLabel.map((key) => [key, null] as const),
       ...label,
@@ -68,9 +77,10 @@ export const vmSet = defineCommand({
       workDiskBytes: workDisk ?? null,
       labels,
       autoStopMs: autoStop === undefined ? "keep" as const : autoStop,
+      autoPorts: autoPorts ?? null,
       command: typeof command === "object" && command !== null ? [...command] : command,
     };
-    const values = [name, cpus, memory, disk, workDisk, autoStop];
+    const values = [name, cpus, memory, disk, workDisk, autoStop, autoPorts];
     const isSame = values.every((it) => it === undefined) && command === "keep";
     if (isSame && label.length + noLabel.length === 0) {
       throw new BangerError("invalid", `Cannot change VM "${ref}": nothing to change was given`, {

@@ -1,4 +1,5 @@
 import type { VmView } from "../../api/vm.ts";
+import { publishAddress } from "../../model/published_port.ts";
 import { defineCommand, flag } from "../command.ts";
 import { bytesText, durationText, momentText } from "../render/amounts.ts";
 import { jsonText } from "../render/json_text.ts";
@@ -58,6 +59,11 @@ function vmText(vm: VmView): string {
   if (vm.startedAtMs !== null) pairs.push(["Started", momentText(vm.startedAtMs)]);
   if (vm.readyAfterMs !== null) pairs.push(["Ready after", durationText(vm.readyAfterMs)]);
   if (vm.vmm !== null) pairs.push(["VMM", [vm.vmm, vm.accelerator].filter(Boolean).join(", ")]);
+  if (vm.published.length > 0 || vm.autoPorts) {
+    const ports = vm.published.map(({ hostPort, guestPort }) => `${hostPort} to ${guestPort}`);
+    const auto = vm.autoPorts ? ["what listens in it"] : [];
+    pairs.push(["Published", `${publishAddress} port ${[...ports, ...auto].join(", ")}`]);
+  }
   if (vm.sshPort !== null) pairs.push(["ssh", `127.0.0.1 port ${vm.sshPort}`]);
   return fields(pairs);
 }

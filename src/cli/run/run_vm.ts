@@ -19,6 +19,7 @@ import { imageHere } from "../registry_image.ts";
 import { StageView } from "../render/stage_view.ts";
 import { vmOf } from "../vm_of.ts";
 import { type VmOptionsGiven, vmParams } from "../vm_options.ts";
+import { announcePorts } from "./announce_ports.ts";
 import { checkOutBranch } from "./check_out_branch.ts";
 import { copyRepository } from "./copy_repository.ts";
 import { removeVm } from "./remove_vm.ts";
@@ -82,7 +83,7 @@ class Run {
       // The terminal is the guest's now.
       this.#view.close();
       const sinceMs = this.#context.nowMs();
-      code = await runInGuest(this.#context, vm, this.#request);
+      code = await this.#runInGuest(vm);
       const tookMs = this.#context.nowMs() - sinceMs;
       this.#view.record({ title: "Running the command", tookMs, outcome: "done" });
     } catch (error) {
@@ -140,6 +141,16 @@ class Run {
       throw signal.aborted ? signal.reason : error;
     }
     return vm.value;
+  }
+
+  async #runInGuest(vm: VmView): Promise<number> {
+    const isSilent = !this.#request.autoPorts || this.#context.quiet;
+    const announcer = isSilent ? null : announcePorts(this.#context, vm);
+    try {
+      return await runInGuest(this.#context, vm, this.#request);
+    } finally {
+      await announcer?.stop();
+    }
   }
 
   async #discover(git: HostGit, path: string, signal: AbortSignal): Promise<Discovered> {

@@ -6,7 +6,7 @@
  */
 import type { MethodName, ParamsOf, ResultOf, UpgradingMethod } from "../../api/methods.ts";
 import type { OperationView } from "../../api/operation.ts";
-import type { VmView } from "../../api/vm.ts";
+import type { VmPort, VmView } from "../../api/vm.ts";
 import { BangerError } from "../../model/errors.ts";
 import type { StageEvent } from "../../model/stages.ts";
 import type { ByteLink } from "../../wire/link.ts";
@@ -30,6 +30,8 @@ export function vmViewOf(given: Partial<VmView> = {}): VmView {
     labels: {},
     autoStopMs: null,
     command: null,
+    published: [],
+    autoPorts: false,
     diskUsedBytes: 200 * 1024 ** 2,
     workDiskBytes: 8 * 1024 ** 3,
     workDiskUsedBytes: 1024 ** 2,
@@ -51,6 +53,11 @@ export class FakeDaemon {
   readonly guestRoot: string;
   readonly calls: { readonly method: string; readonly params: unknown }[] = [];
   vms: VmView[] = [];
+  ports: VmPort[] = [];
+  /** What it answers to `vm.publish`. */
+  published: VmView["published"] = [];
+  /** What it answers to `vm.forwards`, one after the other. */
+  forwards: unknown[] = [];
   /** Set: creating a VM takes until it is cancelled. */
   bootForever = false;
   /** Called when the VM is asked for. */
@@ -73,7 +80,7 @@ export class FakeDaemon {
   /** A connection to it. */
   port(): DaemonPort {
     return {
-      call: (method, params) => this.#call(method, params),
+      call: (method, params, signal) => until(this.#call(method, params), signal),
       watch: async (id, onEvent) => {
         for (const event of stages) onEvent(event);
         const view = await this.#operations.get(id);
@@ -135,6 +142,15 @@ export class FakeDaemon {
         this.vms = vms;
         return { operationId };
       }
+      case "vm.forwards":
+        // When all have been told, none changes any more.
+        return this.forwards.shift() ?? new Promise(() => {});
+      case "vm.ports":
+        return { ports: this.ports };
+      case "vm.publish":
+        return { published: this.published };
+      case "vm.unpublish":
+        return { removed: [] };
       case "vm.set":
         return { vm: vmViewOf({ name: String(params["vm"]) }) };
       case "operation.cancel":
@@ -217,6 +233,19 @@ export class FakeDaemon {
     const number = signal === null ? 0 : signals[signal] ?? 1;
     const exit = signal === null ? { how: "exited", code } : { how: "signaled", signal: number };
     stream.close({ ok: true, result: { method: "exec", exit } });
+  }
+}
+
+/** `answer`, unless nobody waits for it any more. */
+async function until<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await answer;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([answer, promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

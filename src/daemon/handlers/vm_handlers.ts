@@ -13,11 +13,13 @@ import { serveExec } from "../../services/vm/exec.ts";
 import type { Leases } from "../../services/vm/leases.ts";
 import type { LiveVm } from "../../services/vm/live.ts";
 import { defaultStopTimeoutMs } from "../../services/vm/stop.ts";
+import { portsView } from "../../services/vm/ports/ports_view.ts";
 import type { VmStats } from "../../services/vm/stats.ts";
 import { statsViewOf } from "../../services/vm/stats_view.ts";
 import type { VmListing } from "../../services/vm/listing.ts";
 import { disksUsed, viewOf } from "../../services/vm/view.ts";
 import type { VmService } from "../../services/vm/vm_service.ts";
+import { pause } from "../../sync/pause.ts";
 import type { ServiceHandlers } from "../handler_table.ts";
 
 /** What the VM handlers forward to. */
@@ -43,6 +45,9 @@ export interface VmHandlerDeps {
 }
 
 type VmHandlers = Pick<ServiceHandlers, Extract<keyof ServiceHandlers, `vm.${string}`>>;
+
+/** How long a client waits for its ports to change before it asks again. */
+const forwardsWaitMs = 30_000;
 
 /** Handlers of every `vm.*` method. */
 export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
@@ -175,8 +180,32 @@ export function vmHandlers(deps: VmHandlerDeps): VmHandlers {
     },
     "vm.ports": async ({ vm: ref }, { signal }) => {
       await deps.reconciled;
-      const { live } = service.running(ref);
-      return { ports: [...await live.session.ports({ signal })] };
+      const recorded = service.find(ref);
+      if (service.liveOf(recorded.id) === undefined && recorded.published.length > 0) {
+        return { ports: portsView(recorded, [], []) };
+      }
+      const { vm, live } = service.running(ref);
+      const listening = await live.session.ports({ signal });
+      return { ports: portsView(vm, listening, live.ports.list()) };
+    },
+    "vm.publish": async ({ vm, ports }, { signal }) => {
+      await deps.reconciled;
+      return { published: [...await service.publish(vm, ports, signal)] };
+    },
+    "vm.unpublish": async ({ vm, ports }, { signal }) => {
+      await deps.reconciled;
+      return { removed: [...await service.unpublish(vm, ports, signal)] };
+    },
+    "vm.forwards": async ({ vm: ref, after }, { signal }) => {
+      await deps.reconciled;
+      const { ports } = service.running(ref).live;
+      if (ports.revision === after) {
+        const enough = new AbortController();
+        const either = AbortSignal.any([signal, enough.signal]);
+        await Promise.race([ports.changed, pause(forwardsWaitMs, either)]);
+        enough.abort();
+      }
+      return { revision: ports.revision, forwards: ports.list() };
     },
     "vm.ssh": async ({ vm: ref, command }, { signal }) => {
       await deps.reconciled;

@@ -12,6 +12,7 @@ import type { Accelerator, DiskSpec, Machine } from "../../vmm/contract.ts";
 import type { VmPaths } from "../../paths/paths.ts";
 import type { Identity } from "../../wire/messages.ts";
 import type { AgentSession } from "../../guest/agent_session.ts";
+import type { HostPorts } from "./ports/host_ports.ts";
 
 /** Everything that a VM boots from. */
 export interface BootSet {
@@ -129,6 +130,12 @@ export interface VmStore {
   update(id: VmId, changes: Partial<Omit<VmRecord, "id" | "createdAtMs">>): VmRecord;
   delete(id: VmId): boolean;
 }
+
+/** Ports of the host, as far as this service needs them; `HostPorts`. */
+export type PortHolder = Pick<
+  HostPorts,
+  "bind" | "bindAuto" | "takeConnection" | "releaseConnection"
+>;
 
 /** The VMs' own disks, which `system_disk` makes. */
 export interface VmDisks {

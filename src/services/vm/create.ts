@@ -1,12 +1,15 @@
 import { BangerError } from "../../model/errors.ts";
 import { newId, type VmId } from "../../model/ids.ts";
 import type { Labels } from "../../model/labels.ts";
+import { publishAddress, type PublishedPort, type WantedPort } from "../../model/published_port.ts";
 import type { StageReporter } from "../../model/stages.ts";
 import { type VmConfig, vmLimits, type VmRecord } from "../../model/vm.ts";
 import type { BootSet, StepContext } from "./contract.ts";
 import { deleteHeld } from "./delete.ts";
 import { freeName } from "./free_name.ts";
 import { gibText } from "./gib_text.ts";
+import { type BoundPort, closeAll } from "./ports/bound_port.ts";
+import { checkCount } from "./ports/publish.ts";
 import { bringUp, emptyFacts } from "./start.ts";
 import { cleanupAll, preflight, prepareAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
@@ -23,6 +26,8 @@ export interface CreateRequest {
   readonly workDiskBytes: number | null;
   readonly labels: Labels;
   readonly autoStopMs: number | null;
+  readonly publish: readonly WantedPort[];
+  readonly autoPorts: boolean;
   readonly workspace: string | null;
   readonly ephemeral: boolean;
   readonly start: boolean;
@@ -46,6 +51,8 @@ export async function createVm(
 ): Promise<VmRecord> {
   // Asked for early so that a taken name costs no download; asked again under the lock.
   if (request.name !== null) checkFree(deps, request.name);
+  checkCount(nameFor(request), request.publish);
+  closeAll(await deps.hostPorts.bind({ id: null, name: nameFor(request) }, request.publish));
   const image = request.image ?? deps.defaults.image;
   const kernel = request.kernel ?? deps.defaults.kernel;
   const id = newId<VmId>();
@@ -63,15 +70,25 @@ export async function createVm(
   const workDiskBytes = workDiskSize(deps, request, bootSet);
   // Held before there is a row: nobody's verb comes in between.
   return await deps.locks.vm(id, signal, async () => {
-    const vm = await deps.locks.create(signal, () =>
-      Promise.resolve(insertRow(deps, id, request, {
-        image: bootSet.image.name,
-        kernel: bootSet.kernel.name,
-        cpus: request.cpus ?? deps.defaults.cpus,
-        memoryMib: request.memoryMib ?? deps.defaults.memoryMib,
-        diskBytes,
-        workDiskBytes,
-      }, bootSet)));
+    const [vm, ports] = await deps.locks.create(signal, async () => {
+      const ports = await deps.hostPorts.bind({ id, name: nameFor(request) }, request.publish);
+      try {
+        const config = {
+          image: bootSet.image.name,
+          kernel: bootSet.kernel.name,
+          cpus: request.cpus ?? deps.defaults.cpus,
+          memoryMib: request.memoryMib ?? deps.defaults.memoryMib,
+          diskBytes,
+          workDiskBytes,
+        };
+        const published = ports.map(({ port }) => port);
+        return [insertRow(deps, id, request, config, bootSet, published), ports] as const;
+      } catch (error) {
+        closeAll(ports);
+        throw error;
+      }
+    });
+    tellChosen(request, ports, reporter);
     request.onReserved?.(vm.id);
     const context: StepContext = {
       vm,
@@ -85,8 +102,11 @@ export async function createVm(
       signal,
     };
     try {
-      if (request.start) await bringUp(deps, context);
-      else await prepareAll(deps.steps, context);
+      if (request.start) await bringUp(deps, context, ports);
+      else {
+        closeAll(ports);
+        await prepareAll(deps.steps, context);
+      }
       return keep(deps, vm.id, request);
     } catch (error) {
       // One that runs could only not be recorded as what was asked for.
@@ -143,6 +163,7 @@ function insertRow(
   request: CreateRequest,
   config: Omit<VmConfig, "name">,
   bootSet: BootSet,
+  ports: readonly PublishedPort[],
 ): VmRecord {
   const taken = new Set(deps.store.list().map((vm) => vm.config.name));
   if (request.name !== null) checkFree(deps, request.name);
@@ -162,9 +183,28 @@ function insertRow(
     labels: request.labels,
     autoStopMs: request.autoStopMs,
     command: null,
+    published: ports.toSorted((a, b) => a.hostPort - b.hostPort),
+    autoPorts: request.autoPorts,
   };
   deps.store.insert(vm);
   return vm;
+}
+
+/** Says which host ports were chosen, where they are not the guest's. */
+function tellChosen(
+  request: CreateRequest,
+  ports: readonly BoundPort[],
+  reporter: StageReporter,
+): void {
+  for (const [at, { port: { hostPort, guestPort } }] of ports.entries()) {
+    if (request.publish[at]!.hostPort !== null || hostPort === guestPort) continue;
+    reporter.notice(`Port ${guestPort} of the guest is ${publishAddress}:${hostPort} here`);
+  }
+}
+
+/** What it is called in errors that come before its name is chosen. */
+function nameFor({ name, workspace }: CreateRequest): string {
+  return name ?? workspace ?? "vm";
 }
 
 /** From now on it is what was asked for. */

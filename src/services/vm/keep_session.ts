@@ -35,6 +35,7 @@ export async function keepSession(deps: KeepSessionDeps, id: VmId, live: LiveVm)
       // Let go of meanwhile: nobody would close it.
       if (deps.live.get(id) !== live) return session.close();
       live.session = session;
+      live.autoPorts?.follow(session);
       deps.log.info(`the session to the agent of VM ${id} was opened again`);
     } catch {
       // The VM has ended, or its agent does not answer: then it is asked again.

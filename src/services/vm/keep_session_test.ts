@@ -34,7 +34,12 @@ function fixture(reconnect: (session: FakeSession) => Promise<AgentSession>) {
   const table = new LiveTable();
   const machine = new FakeMachine(id);
   const first = new FakeSession();
-  const live: LiveVm = { machine, session: first.asSession, lanes: noLanes, execs: 0 };
+  const followed: unknown[] = [];
+  const live = {
+    ...{ machine, session: first.asSession, lanes: noLanes, execs: 0 },
+    ports: { closeAll: () => {} },
+    autoPorts: { follow: (session: unknown) => void followed.push(session), stop: () => {} },
+  } as unknown as LiveVm;
   table.set(id, live);
   const made: FakeSession[] = [];
   const log = { info: () => {}, warn: () => {} };
@@ -51,7 +56,7 @@ function fixture(reconnect: (session: FakeSession) => Promise<AgentSession>) {
     id,
     live,
   );
-  return { table, machine, first, live, made, done };
+  return { table, machine, first, live, made, done, followed };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -63,7 +68,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 Deno.test("a session that breaks is opened again, as often as it takes, until the VM is let go of", async () => {
   let refusals = 2;
-  const { table, first, live, made, done } = fixture((session) =>
+  const { table, first, live, made, done, followed } = fixture((session) =>
     refusals-- > 0 ? Promise.reject(new Error("no answer")) : Promise.resolve(session.asSession)
   );
   first.break();
@@ -74,6 +79,7 @@ Deno.test("a session that breaks is opened again, as often as it takes, until th
   assert.ok(made[3]!.isClosed);
   await done;
   assert.equal(made.length, 4);
+  assert.deepEqual(followed, [made[2], made[3]]);
 });
 
 Deno.test("the session of a VM that ended meanwhile is not opened, and one that came late is closed", async () => {

@@ -117,6 +117,7 @@ async function run(
     },
     autoStopMs: "keep" as const,
     command: "keep" as const,
+    autoPorts: null,
   };
   if (given.verb === "create") {
     const request = createRequest(given.vm, { start: given.start });

@@ -266,6 +266,8 @@ function vmRecord(name: string, state: VmState): VmRecord {
     labels: {},
     autoStopMs: null,
     command: null,
+    published: [],
+    autoPorts: false,
     kernelDigest: "sha256:0",
   };
 }

@@ -2,6 +2,8 @@ import type { AgentSession } from "../../guest/agent_session.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { Machine } from "../../vmm/contract.ts";
 import type { Lanes } from "./lanes.ts";
+import type { AutoPorts } from "./ports/auto_ports.ts";
+import type { RunningPorts } from "./ports/running_ports.ts";
 
 /** A running VM's machine, the session to its agent and its lanes. */
 export interface LiveVm {
@@ -9,6 +11,10 @@ export interface LiveVm {
   /** Over the machine's own link; replaced when it breaks (`keep_session.ts`). */
   session: AgentSession;
   readonly lanes: Lanes;
+  /** Ports of the host that lead to it; they close with the entry. */
+  readonly ports: RunningPorts;
+  /** What opens ports by itself; `null`: nothing does. */
+  autoPorts: AutoPorts | null;
   /** Commands that run in it for clients now. */
   execs: number;
 }
@@ -28,12 +34,12 @@ export class LiveTable {
     this.#entries.set(id, live);
   }
 
-  /** Forgets the VM and closes its session; the machine is not touched. */
+  /** Forgets the VM and closes its session and ports; the machine is not touched. */
   drop(id: VmId): void {
     const live = this.#entries.get(id);
     if (live === undefined) return;
     this.#entries.delete(id);
-    live.session.close();
+    close(live);
   }
 
   /** The VMs that run now. */
@@ -48,9 +54,15 @@ export class LiveTable {
   /** Lets go of all machines without ending them. */
   releaseAll(): void {
     for (const live of this.#entries.values()) {
-      live.session.close();
+      close(live);
       live.machine.release();
     }
     this.#entries.clear();
   }
+}
+
+function close({ autoPorts, ports, session }: LiveVm): void {
+  autoPorts?.stop();
+  ports.closeAll();
+  session.close();
 }

@@ -18,8 +18,8 @@ export interface ReaperDeps {
 }
 
 /**
- * Stops VMs that nobody has used for a while: no command, no ssh session, hardly any processor time in any
- * measurement. Never deletes one.
+ * Stops VMs that nobody has used for a while: no command, no ssh session, no connection through a published port,
+ * hardly any processor time in any measurement. Never deletes one.
  */
 export class Reaper {
   readonly #deps: ReaperDeps;
@@ -53,15 +53,17 @@ export class Reaper {
 export function unusedMs(history: readonly Measurement[]): number {
   const last = history.at(-1);
   if (last === undefined) return 0;
-  const used = history.findLastIndex((measured) => isUsed(measured));
+  const used = history.findLastIndex((measured, at) => isUsed(measured, history[at - 1]));
   const since = history[Math.max(0, used)]!;
   return last.monotonicMs - since.monotonicMs;
 }
 
 /** What cannot be told counts as use. */
-function isUsed({ cpuPercent, guest, execs }: Measurement): boolean {
-  return execs > 0 || guest.sshSessions !== 0 || cpuPercent === null ||
-    cpuPercent >= idleCpuPercent;
+function isUsed(measured: Measurement, before: Measurement | undefined): boolean {
+  const { cpuPercent, guest, execs, forwarded } = measured;
+  return execs > 0 || guest.sshSessions !== 0 || forwarded.open > 0 ||
+    (before !== undefined && forwarded.accepted !== before.forwarded.accepted) ||
+    cpuPercent === null || cpuPercent >= idleCpuPercent;
 }
 
 function durationWords(ms: number): string {

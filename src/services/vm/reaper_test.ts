@@ -13,6 +13,7 @@ function at(minutes: number, given: Partial<Measurement> & { sshSessions?: numbe
     monotonicMs: minutes * minute,
     cpuPercent: 0.5,
     execs: 0,
+    forwarded: { open: 0, accepted: 0 },
     guest: { sshSessions },
     ...rest,
   } as Measurement;
@@ -25,6 +26,11 @@ Deno.test("a VM is unused since its last use; what cannot be told is use", () =>
   assert.equal(unusedMs([at(0), at(10), at(30, { execs: 1 })]), 0);
   assert.equal(unusedMs([at(0), at(10, { sshSessions: 1 }), at(30)]), 20 * minute);
   assert.equal(unusedMs([at(0), at(10), at(30, { sshSessions: null })]), 0);
+  const forwarded = (open: number, accepted: number) => ({ forwarded: { open, accepted } });
+  assert.equal(unusedMs([at(0), at(10, forwarded(1, 0)), at(30)]), 20 * minute);
+  // One that came and went between two measurements.
+  const later = [at(20, forwarded(0, 1)), at(30, forwarded(0, 1))];
+  assert.equal(unusedMs([at(0), at(10), ...later]), 10 * minute);
 });
 
 Deno.test("who is stopped: the VM's own time goes before the configured one", async () => {

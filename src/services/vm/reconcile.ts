@@ -9,8 +9,10 @@ import type { Machine } from "../../vmm/contract.ts";
 import type { VmProcess } from "../../vmm/vm_processes.ts";
 import { deleteHeld } from "./delete.ts";
 import { examine, type Mend } from "./examine.ts";
+import { goLive } from "./go_live.ts";
 import { keepSession } from "./keep_session.ts";
 import type { AdoptedVm } from "./live.ts";
+import { reopenPorts } from "./ports/reopen.ts";
 import { finishReset } from "./reset.ts";
 import { restoreHandles } from "./restore_handles.ts";
 import { cleanupAll, stopAll } from "./steps.ts";
@@ -163,8 +165,8 @@ async function adoptOrEnd(
 ): Promise<void> {
   const adopted = mayRun ? await tryAdopt(deps, vm, signal) : null;
   if (adopted !== null) {
-    const live = { ...adopted, lanes: deps.lanesOf(adopted.machine), execs: 0 };
-    deps.live.set(vm.id, live);
+    const live = goLive(deps, vm, adopted, []);
+    await reopenPorts(deps, vm, live);
     watchMachine(deps, vm.id, adopted.machine);
     void keepSession(deps, vm.id, live);
     return;

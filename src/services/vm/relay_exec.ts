@@ -5,13 +5,19 @@ import { joinLane } from "./join_lane.ts";
 import type { LaneLease, Lanes } from "./lanes.ts";
 import { receiveLane } from "./receive_lane.ts";
 
+/** What is joined to a stream of the guest: a client's stream, or what stands for one. */
+export type RelayedStream = Pick<
+  MuxStream,
+  "read" | "write" | "end" | "control" | "onControl" | "close" | "reset" | "ended"
+>;
+
 /**
  * Joins the stream of a client to that of an exec in the guest: bytes, ends, signals and the reply
  * pass through unchanged, with the flow control of both. Channels move to lanes when the guest offers it
  * (`src/wire/lane.ts`); the client sees no difference. Settles when both have ended; never rejects.
  */
 export async function relayExec(
-  accepted: MuxStream,
+  accepted: RelayedStream,
   opened: MuxStream,
   lanes: Pick<Lanes, "lease">,
 ): Promise<void> {
@@ -34,7 +40,7 @@ class OfferedChannel {
 }
 
 class ExecRelay {
-  readonly #accepted: MuxStream;
+  readonly #accepted: RelayedStream;
   readonly #opened: MuxStream;
   readonly #lanes: Pick<Lanes, "lease">;
   readonly #offered = new Map<LaneChannel, OfferedChannel>();
@@ -42,7 +48,7 @@ class ExecRelay {
   #isInputOver = false;
   #isOver = false;
 
-  constructor(accepted: MuxStream, opened: MuxStream, lanes: Pick<Lanes, "lease">) {
+  constructor(accepted: RelayedStream, opened: MuxStream, lanes: Pick<Lanes, "lease">) {
     this.#accepted = accepted;
     this.#opened = opened;
     this.#lanes = lanes;

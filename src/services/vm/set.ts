@@ -3,6 +3,7 @@ import type { VmId } from "../../model/ids.ts";
 import { labelLimits, type Labels } from "../../model/labels.ts";
 import { restingStates, type VmConfig, type VmRecord } from "../../model/vm.ts";
 import { gibText } from "./gib_text.ts";
+import { setAutoPorts } from "./go_live.ts";
 import { requireVm, resetCutOff } from "./start.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 
@@ -21,6 +22,8 @@ export interface SetRequest {
   readonly autoStopMs: number | null | "keep";
   /** Likewise. */
   readonly command: readonly string[] | null | "keep";
+  /** Whether what listens in it is forwarded; at once when it runs. */
+  readonly autoPorts: boolean | null;
 }
 
 /**
@@ -53,7 +56,11 @@ export async function setVm(
     }
     const autoStopMs = request.autoStopMs === "keep" ? vm.autoStopMs : request.autoStopMs;
     const command = request.command === "keep" ? vm.command : request.command;
-    return deps.store.update(id, { config, labels, autoStopMs, command });
+    const autoPorts = request.autoPorts ?? vm.autoPorts;
+    const changed = deps.store.update(id, { config, labels, autoStopMs, command, autoPorts });
+    const live = deps.live.get(id);
+    if (live !== undefined) setAutoPorts(deps, changed, live);
+    return changed;
   });
 }
 

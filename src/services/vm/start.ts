@@ -10,7 +10,9 @@ import {
   type StepContext,
   unsoundMachineCode,
 } from "./contract.ts";
+import { goLive } from "./go_live.ts";
 import { keepSession } from "./keep_session.ts";
+import { type BoundPort, closeAll } from "./ports/bound_port.ts";
 import { preflight, startAll, stopAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 import { watchMachine } from "./watch.ts";
@@ -56,7 +58,14 @@ export async function startHeld(
   }
   if (vm.state === "resetting") throw resetCutOff("start", vm);
   const bootSet = await lookedOver(deps, vm, { other: null, needsRoom: !vm.ephemeral });
-  deps.store.update(id, { state: "starting", failure: null });
+  // A port that is taken is a reason to start nothing at all.
+  const ports = await deps.hostPorts.bind({ id, name: vm.config.name }, vm.published);
+  try {
+    deps.store.update(id, { state: "starting", failure: null });
+  } catch (error) {
+    closeAll(ports);
+    throw error;
+  }
   return await bringUp(deps, {
     vm,
     paths: deps.paths(id),
@@ -67,7 +76,7 @@ export async function startHeld(
     gitIdentity: null,
     reporter,
     signal,
-  });
+  }, ports);
 }
 
 /**
@@ -106,9 +115,14 @@ function reasonWithin({ message }: BangerError): string {
 
 /**
  * Runs all steps and records the VM as running, or as stopped or failed when they did not succeed.
- * The caller holds vmLock[id] and has stored the state `starting`.
+ * The caller holds vmLock[id] and has stored the state `starting`. `ports` are the VM's published ones, which
+ * are open when it runs, and else closed.
  */
-export async function bringUp(deps: VmServiceDeps, context: StepContext): Promise<VmRecord> {
+export async function bringUp(
+  deps: VmServiceDeps,
+  context: StepContext,
+  ports: readonly BoundPort[],
+): Promise<VmRecord> {
   const { vm } = context;
   const begun = performance.now();
   try {
@@ -117,8 +131,7 @@ export async function bringUp(deps: VmServiceDeps, context: StepContext): Promis
     if (machine === null || session === null || accelerator === null) {
       throw new Error("the start steps made no machine or no session");
     }
-    const live = { machine, session, lanes: deps.lanesOf(machine), execs: 0 };
-    deps.live.set(vm.id, live);
+    const live = goLive(deps, vm, { machine, session }, ports);
     const running = deps.store.update(vm.id, {
       state: "running",
       failure: null,
@@ -139,6 +152,7 @@ export async function bringUp(deps: VmServiceDeps, context: StepContext): Promis
       deps.live.drop(vm.id);
       await stopAll(deps.steps, vm.id, context.paths);
     }
+    closeAll(ports);
     const cancelled = context.signal.aborted;
     deps.store.update(vm.id, {
       state: cancelled ? (vm.startedAtMs === null ? "created" : "stopped") : "failed",

@@ -23,6 +23,8 @@ export interface Measurement {
   readonly sentBytesPerS: number | null;
   /** Commands that ran for clients. */
   readonly execs: number;
+  /** Connections through its ports of the host: open now, and all that have come since it began to run. */
+  readonly forwarded: { readonly open: number; readonly accepted: number };
 }
 
 /** What {@linkcode VmStats} needs. */
@@ -100,6 +102,7 @@ export class VmStats {
       monotonicMs,
       guest,
       execs: live.execs,
+      forwarded: { open: live.ports.connections, accepted: live.ports.accepted },
       ...ratesBetween(before, { guest, monotonicMs }),
     };
     // It may have been stopped, and even started again, meanwhile.

@@ -24,7 +24,8 @@ function fixture() {
     },
     close: () => {},
   };
-  const start = () => live.set(vm.id, { session, execs: 0 } as unknown as LiveVm);
+  const ports = { connections: 0, accepted: 0, closeAll: () => {} };
+  const start = () => live.set(vm.id, { session, ports, execs: 0 } as unknown as LiveVm);
   const stats = new VmStats({
     live,
     now: () => 1_700_000_000_000 + clock.ms,

@@ -46,7 +46,7 @@ export async function stopUnusedVm(
 ): Promise<void> {
   await deps.locks.vm(id, signal, async () => {
     const live = deps.live.get(id);
-    if (live === undefined || live.execs > 0 || !isUnused()) return;
+    if (live === undefined || live.execs + live.ports.connections > 0 || !isUnused()) return;
     const request = { timeoutMs: defaultStopTimeoutMs, force: false };
     await stopHeld(deps, id, request, reporter, signal);
     deps.store.update(id, { failure: reason });

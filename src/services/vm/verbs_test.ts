@@ -11,6 +11,7 @@ const change = {
   labels: {},
   autoStopMs: "keep" as const,
   command: "keep" as const,
+  autoPorts: null,
 };
 const gently = { timeoutMs: 1_000, force: false };
 const gib = 1024 ** 3;

@@ -25,6 +25,8 @@ export function viewOf(vm: VmRecord, used: DisksUsed): VmView {
     labels: vm.labels,
     autoStopMs: vm.autoStopMs,
     command: vm.command === null ? null : [...vm.command],
+    published: [...vm.published],
+    autoPorts: vm.autoPorts,
     diskUsedBytes: used.system,
     workDiskBytes: vm.config.workDiskBytes,
     workDiskUsedBytes: used.work,

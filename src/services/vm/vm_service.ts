@@ -1,15 +1,24 @@
 import { BangerError, reasonOf } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
+import type { PublishedPort, WantedPort } from "../../model/published_port.ts";
 import type { VmConfig, VmRecord } from "../../model/vm.ts";
 import type { VmPaths } from "../../paths/paths.ts";
-import type { BootSetSource, StartStep, VmDisks, VmStore, WorkDisks } from "./contract.ts";
+import type {
+  BootSetSource,
+  PortHolder,
+  StartStep,
+  VmDisks,
+  VmStore,
+  WorkDisks,
+} from "./contract.ts";
 import { type CreateRequest, createVm } from "./create.ts";
 import { deleteVm } from "./delete.ts";
 import type { Machine } from "../../vmm/contract.ts";
 import type { Lanes } from "./lanes.ts";
 import type { LiveVm } from "./live.ts";
 import type { LiveTable } from "./live.ts";
+import { publishPorts, unpublishPorts } from "./ports/publish.ts";
 import { type Mended, reconcileAll, type ReconcileDeps, type ReconcileMode } from "./reconcile.ts";
 import { type ResetRequest, resetVm } from "./reset.ts";
 import { restartVm } from "./restart.ts";
@@ -43,6 +52,7 @@ export interface VmServiceDeps extends ReconcileDeps {
   readonly bootSets: BootSetSource;
   readonly disks: VmDisks;
   readonly workDisks: WorkDisks;
+  readonly hostPorts: PortHolder;
   readonly steps: readonly StartStep[];
   readonly live: LiveTable;
   /** The lanes of a machine that this daemon has started or taken over; none is in use. */
@@ -51,6 +61,8 @@ export interface VmServiceDeps extends ReconcileDeps {
   readonly paths: (id: VmId) => VmPaths;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Milliseconds since any fixed point, never going back. */
+  readonly monotonicMs: () => number;
   readonly log: { info(text: string): void; warn(text: string): void };
 }
 
@@ -120,6 +132,24 @@ export class VmService {
   /** Changes a VM's name, size or labels. */
   set(ref: string, request: SetRequest, signal: AbortSignal): Promise<VmRecord> {
     return setVm(this.#deps, this.find(ref).id, request, signal);
+  }
+
+  /** Publishes ports of a VM and answers them with their numbers on the host. */
+  publish(
+    ref: string,
+    wanted: readonly WantedPort[],
+    signal: AbortSignal,
+  ): Promise<readonly PublishedPort[]> {
+    return publishPorts(this.#deps, this.find(ref).id, wanted, signal);
+  }
+
+  /** Takes published ports back and answers those that were. */
+  unpublish(
+    ref: string,
+    unwanted: readonly WantedPort[],
+    signal: AbortSignal,
+  ): Promise<readonly PublishedPort[]> {
+    return unpublishPorts(this.#deps, this.find(ref).id, unwanted, signal);
   }
 
   /** Stops a VM that nobody uses, if that still holds when nobody else works on it; `reason` is kept with it. */

@@ -7,6 +7,7 @@ import { BangerError } from "../../../model/errors.ts";
 import type { VmId } from "../../../model/ids.ts";
 import type { StageReporter } from "../../../model/stages.ts";
 import type { VmRecord } from "../../../model/vm.ts";
+import { ListenError, type LoopbackListener } from "../../../net/loopback_listener.ts";
 import type { VmPaths } from "../../../paths/paths.ts";
 import type { ProcessExit } from "../../../process/host_processes.ts";
 import { Store } from "../../../store/store.ts";
@@ -16,6 +17,7 @@ import type { BootSet, Missing, StartStep } from "../contract.ts";
 import type { CreateRequest } from "../create.ts";
 import { Lanes } from "../lanes.ts";
 import { LiveTable } from "../live.ts";
+import { HostPorts } from "../ports/host_ports.ts";
 import { VmService } from "../vm_service.ts";
 
 /** Reports nothing. */
@@ -28,7 +30,7 @@ export const never: AbortSignal = new AbortController().signal;
 export function createRequest(name: string, given: Partial<CreateRequest> = {}): CreateRequest {
   return {
     ...{ name, image: null, kernel: null, cpus: null, memoryMib: null, diskBytes: null },
-    ...{ workDiskBytes: null },
+    ...{ workDiskBytes: null, publish: [], autoPorts: false },
     ...{ labels: {}, autoStopMs: null, workspace: null, ephemeral: false, start: false },
     ...{ gitIdentity: null, imageDefaults: true },
     ...given,
@@ -61,6 +63,14 @@ export class ServiceFixture implements Disposable {
   /** The images that can be had, and how large their disks are. */
   readonly images = new Map([["base", 8 * 1024 ** 3]]);
   readonly warnings: string[] = [];
+  /** Milliseconds since some point; a test lets them pass. */
+  monotonicMs = 0;
+  /** Ports of the host that somebody listens on: banger, or another program. */
+  readonly listening = new Map<number, "banger" | "other">();
+  readonly hostPorts = new HostPorts({
+    listen: (port) => this.#listen(port),
+    vms: () => this.store.vms.list(),
+  });
   readonly #dir: string;
 
   constructor() {
@@ -142,6 +152,7 @@ export class ServiceFixture implements Disposable {
           monotonicMs: () => 0,
           randomHex: () => "",
         }),
+      hostPorts: this.hostPorts,
       defaults: {
         image: "base",
         kernel: null,
@@ -153,6 +164,7 @@ export class ServiceFixture implements Disposable {
       // Nothing is at any of them but what the map of disks has.
       paths: (id) => this.#pathsOf(id),
       now: () => 1_700_000_000_000,
+      monotonicMs: () => this.monotonicMs,
       log: { info: () => {}, warn: (text) => void this.warnings.push(text) },
       adopt: () => Promise.resolve(null),
       processes: () => Promise.resolve([]),
@@ -180,6 +192,12 @@ export class ServiceFixture implements Disposable {
       ...{ stateDir: id, runDir: nowhere("run"), handles: nowhere("handles.json") },
       ...{ memory: nowhere("memory"), seededInitrd: nowhere("initrd.img") },
     } as unknown as VmPaths;
+  }
+
+  #listen(port: number): Promise<LoopbackListener> {
+    if (this.listening.has(port)) return Promise.reject(new ListenError("taken", "in use"));
+    this.listening.set(port, "banger");
+    return Promise.resolve({ port, close: () => void this.listening.delete(port) });
   }
 
   #diskStep(): StartStep {
@@ -230,6 +248,8 @@ export class FakeMachine implements Machine {
   readonly handle: Machine["handle"];
   readonly ended: Promise<ProcessExit>;
   readonly session: AgentSession;
+  /** Streams that were opened to its guest. */
+  readonly streams: { onControl: (message: unknown) => void }[] = [];
   /** Whether the guest powers off when it is asked to. */
   obeys = true;
   readonly #end: (exit: ProcessExit) => void;
@@ -243,6 +263,12 @@ export class FakeMachine implements Machine {
     this.#release = reject;
     this.handle = { stateDir: id } as unknown as Machine["handle"];
     this.session = {
+      welcome: { version: 3 },
+      open: () => {
+        const stream = { onControl: () => {}, reset: () => {} };
+        this.streams.push(stream);
+        return stream;
+      },
       shutdown: () => {
         if (this.obeys) this.end();
         return Promise.resolve();
