@@ -44,7 +44,14 @@ async function bundleAll(kind: "compiled" | "self-extracting"): Promise<string> 
   const { version, commit } = await buildVersion(root);
   const info = { version, commit, kind };
   const [banger, agent] = programs;
-  await bundle({ entry: `${root}/agent/main.ts`, outDir: agent.bundleDir, split: false, info });
+  await bundle({
+    entry: `${root}/agent/main.ts`,
+    outDir: agent.bundleDir,
+    split: false,
+    // An emulated guest reads it at every start.
+    compactExcept: () => false,
+    info,
+  });
   await bundle({
     entry: `${root}/main.ts`,
     outDir: banger.bundleDir,
