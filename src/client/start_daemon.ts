@@ -33,7 +33,7 @@ export interface StartOptions {
  * nothing has happened for half a second unused heap goes back to the system. The C library,
  * mallopt(3): one heap for all threads, and everything large outside it, where freeing returns it.
  */
-const memorySettings = {
+export const memorySettings = {
   DENO_V8_FLAGS: [
     "--max-semi-space-size=1",
     "--optimize-for-size",

@@ -1,4 +1,5 @@
 import { DaemonClient } from "../../src/client/daemon_client.ts";
+import { memorySettings } from "../../src/client/start_daemon.ts";
 import type { Paths } from "../../src/paths/paths.ts";
 import { connectUnix } from "../../src/transport/unix_client.ts";
 import { runFlags } from "../../src/version/run_flags.ts";
@@ -37,6 +38,7 @@ export class FaultDaemon {
       clearEnv: true,
       env: {
         ...{ HOME: paths.home, PATH: "/usr/local/bin:/usr/bin:/bin", DENO_DIR: `${appDir}/cache` },
+        ...memorySettings,
         ...{ DENO_NO_UPDATE_CHECK: "1", [faultEnv.program]: program },
         [faultEnv.hours]: String(hours),
         ...(plan === undefined ? {} : { [faultEnv.plan]: JSON.stringify(plan) }),
