@@ -11,6 +11,8 @@ interface VmProcesses {
 
 /** How long what ends by itself may take for it. */
 const settleMs = 2_000;
+/** In these states there may be more than a directory; a deletion that failed is carried on by the next. */
+const mayHave: readonly VmView["state"][] = [...activeStates, "deleting"];
 /** What no VM's directory may hold once everything is in order. */
 const halfMade = /^(\.key-.*|initrd\.img|.*\.new)$/;
 
@@ -41,13 +43,13 @@ async function look(lane: Lane): Promise<string[]> {
     if (!known.has(name)) wrong.push(`directory vms/${name} belongs to no VM`);
   }
   for (const name of await namesIn(paths.memoryDir)) {
-    if (!vms.some(({ id, state }) => id === name && activeStates.includes(state))) {
+    if (!vms.some(({ id, state }) => id === name && mayHave.includes(state))) {
       wrong.push(`memory file ${name} belongs to no VM that runs`);
     }
   }
   for (const name of await namesIn(paths.runtimeDir)) {
     if (!/^[0-9a-f]{12}$/.test(name)) continue;
-    if (!vms.some(({ id, state }) => id.startsWith(name) && activeStates.includes(state))) {
+    if (!vms.some(({ id, state }) => id.startsWith(name) && mayHave.includes(state))) {
       wrong.push(`socket directory ${name} belongs to no VM that runs`);
     }
   }
