@@ -23,6 +23,15 @@ export interface LoopbackListener {
 }
 
 /**
+ * Connections that wait in the kernel. They are all taken at once, each with a descriptor, before the first of them
+ * can be refused: a crowd is to be no more than some.
+ */
+const backlog = 64;
+
+/** How often it is looked whether a listener still takes connections, and how long that may take. */
+export const probeTimes = { everyMs: 30_000, answerMs: 5_000 } as const;
+
+/**
  * Listens on a TCP port of 127.0.0.1, and on no other address: the one place where banger does. Connections are
  * given to `onConnection` as they come; nothing is read from one before it asks.
  *
@@ -31,34 +40,99 @@ export interface LoopbackListener {
 export async function listenOnLoopback(
   port: number,
   onConnection: (connection: LoopbackConnection) => void,
+  times: { readonly everyMs: number; readonly answerMs: number } = probeTimes,
 ): Promise<LoopbackListener> {
   // Deno's own sockets cannot be reset; this module is loaded when the first port is published.
-  const { createServer } = await import("node:net");
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
-  server.on("connection", (socket: Socket) => onConnection(new LoopbackConnection(socket)));
-  await listening(server, port);
-  // What fails from now on is one connection's, such as that no descriptor is left.
-  server.on("error", () => {});
+  const net = await import("node:net");
+  const probe = new Probe(port);
+  const take = async (socket: Socket) => {
+    const { remotePort } = socket;
+    const connection = new LoopbackConnection(socket);
+    if (await probe.isOwn(remotePort)) connection.abort();
+    else onConnection(connection);
+  };
+  const listen = () => listening(net, port, (socket) => void take(socket));
+  let server = await listen();
+  let isClosed = false;
+  const timer = setInterval(async () => {
+    if (await probe.isAnswered(times.answerMs) || isClosed) return;
+    server.close();
+    // Taken by another program in this moment, it is tried again next time.
+    server = await listen().catch(() => server);
+    if (isClosed) server.close();
+  }, times.everyMs);
   return {
     port,
     close: () => {
-      if (server.listening) server.close();
+      isClosed = true;
+      clearInterval(timer);
+      server.close();
     },
   };
 }
 
-async function listening(server: Server, port: number): Promise<void> {
+/**
+ * Finds out by trying whether connections are taken. Deno's `node:net` takes none any more, and tells nobody, after
+ * the kernel once had no descriptor for one (accept(2), EMFILE).
+ */
+class Probe {
+  readonly #port: number;
+  /** Own port of the connection that is being tried; `null`: there is none. */
+  #own: Promise<number | null> | undefined;
+  #answer = () => {};
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  /** Whether a connection that came from `port` is the one that is being tried. */
+  async isOwn(port: number | undefined): Promise<boolean> {
+    if (this.#own === undefined || await this.#own !== port) return false;
+    this.#answer();
+    return true;
+  }
+
+  /** False when a connection is made and not taken in time, and when nobody listens. Never rejects. */
+  async isAnswered(withinMs: number): Promise<boolean> {
+    if (this.#own !== undefined) return true;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), withinMs);
+    this.#answer = () => resolve(true);
+    const connecting = Deno.connect({ hostname: "127.0.0.1", port: this.#port });
+    this.#own = connecting.then(({ localAddr }) => localAddr.port, () => null);
+    try {
+      using _connection = await connecting;
+      return await promise;
+    } catch (error) {
+      // Without a descriptor nothing is known: it is tried again.
+      return !(error instanceof Deno.errors.ConnectionRefused);
+    } finally {
+      clearTimeout(timer);
+      this.#own = undefined;
+    }
+  }
+}
+
+async function listening(
+  { createServer }: typeof import("node:net"),
+  port: number,
+  onSocket: (socket: Socket) => void,
+): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+  server.on("connection", onSocket);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   server.once("listening", resolve);
   try {
-    server.listen({ host: "127.0.0.1", port, exclusive: true });
+    server.listen({ host: "127.0.0.1", port, exclusive: true, backlog });
     await promise;
   } catch (error) {
     throw listenError(error);
   } finally {
     server.off("error", reject);
   }
+  server.on("error", () => {});
+  return server;
 }
 
 function listenError(error: unknown): ListenError {

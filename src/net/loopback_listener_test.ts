@@ -92,3 +92,50 @@ Deno.test("a port that another has is told apart, and one with connections of be
   using everywhere = Deno.listen({ hostname: "0.0.0.0", port: 0 });
   await assert.rejects(listenOnLoopback(everywhere.addr.port, () => {}), isTaken);
 });
+
+/** Listens with few descriptors, in a process of its own, and says how many connections came. */
+const poor = `
+import { listenOnLoopback } from "${new URL("./loopback_listener.ts", import.meta.url)}";
+let taken = [];
+const times = { everyMs: 200, answerMs: 200 };
+await listenOnLoopback(Number(Deno.args[0]), (connection) => taken.push(connection), times);
+console.log("listening");
+for await (const line of Deno.stdin.readable) {
+  for (const connection of taken.splice(0)) connection.abort();
+  console.log("freed");
+}
+`;
+
+Deno.test("when there was no descriptor for a connection, later ones are taken all the same", async () => {
+  const port = somePort();
+  const script = `ulimit -n 45; exec "$0" run --allow-all --no-check - ${port}`;
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(file, poor);
+  const child = new Deno.Command("sh", {
+    args: ["-c", script.replace(" - ", ` ${file} `), Deno.execPath()],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const stdin = child.stdin.getWriter();
+  assert.equal((await lines.read()).value, "listening\n");
+  const many = await Promise.all(
+    Array.from({ length: 60 }, () => Deno.connect({ hostname: "127.0.0.1", port })),
+  );
+  // A connection that is taken and freed is reset; one that nobody has taken is left alone.
+  const isTaken = async () => {
+    using client = await Deno.connect({ hostname: "127.0.0.1", port });
+    const free = setTimeout(() => void stdin.write(new Uint8Array(1)), 100);
+    const late = setTimeout(() => client.close(), 1000);
+    const how = await client.read(new Uint8Array(1)).catch((error) => error);
+    clearTimeout(free);
+    clearTimeout(late);
+    return how instanceof Deno.errors.ConnectionReset;
+  };
+  let tries = 0;
+  while (!await isTaken().catch(() => false)) assert.ok(++tries < 20, "none is taken any more");
+  for (const client of many) client.close();
+  child.kill();
+  await Promise.all([stdin.close().catch(() => {}), lines.cancel(), child.status]);
+  await Deno.remove(file);
+});
