@@ -5,7 +5,7 @@ import { DenoLink } from "./deno_link.ts";
 /**
  * Connects to the server at `path`.
  *
- * @throws BangerError `unavailable` when no one serves there (no socket, or a stale one),
+ * @throws BangerError `unavailable` when no one serves there (no socket, a stale one, or a server that is ending),
  * `precondition` when it may not be entered
  */
 export async function connectUnix(path: string): Promise<ByteLink> {
@@ -13,7 +13,9 @@ export async function connectUnix(path: string): Promise<ByteLink> {
     return new DenoLink(await Deno.connect({ transport: "unix", path }));
   } catch (cause) {
     const nobody = cause instanceof Deno.errors.NotFound ||
-      cause instanceof Deno.errors.ConnectionRefused || cause instanceof Deno.errors.WouldBlock;
+      cause instanceof Deno.errors.ConnectionRefused || cause instanceof Deno.errors.WouldBlock ||
+      // The server has closed its socket while the connection waited to be accepted.
+      cause instanceof Deno.errors.ConnectionReset;
     throw new BangerError(
       nobody ? "unavailable" : "precondition",
       `Cannot connect to "${path}": ${nobody ? "no one serves there" : reasonOf(cause)}`,

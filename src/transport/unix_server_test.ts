@@ -161,3 +161,19 @@ Deno.test("connections are bounded and given back", async () => {
     await server.close();
   });
 });
+
+Deno.test("a server that ends before it accepts is one that does not serve", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    for (let turn = 0; turn < 20; turn++) {
+      const listener = Deno.listen({ transport: "unix", path: `${dir}/${turn}` });
+      const connecting = connectUnix(`${dir}/${turn}`).then((link) => link.close(), (error) => {
+        assert.ok(isBangerError(error, "unavailable"), String(error));
+      });
+      listener.close();
+      await connecting;
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
