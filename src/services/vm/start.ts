@@ -95,7 +95,6 @@ export async function lookedOver(
     throw error;
   });
   const isGone = found instanceof BangerError;
-  const known = isGone ? [{ what: reasonWithin(found), hint: found.hint ?? "" }] : [];
   const { name, memoryMib, workDiskBytes } = vm.config;
   await preflight(deps.steps, {
     ...{ name, memoryMib, workDiskBytes },
@@ -103,14 +102,9 @@ export async function lookedOver(
     isNew: false,
     bootSet: isGone ? null : found,
     needsRoom,
-  }, known);
+  }, isGone ? found : null);
   if (isGone) throw found;
   return found;
-}
-
-/** `Cannot …: REASON` without what could not be done. */
-function reasonWithin({ message }: BangerError): string {
-  return message.replace(/^Cannot .*?: /, "");
 }
 
 /**

@@ -22,23 +22,30 @@ export function checkSteps(steps: readonly StartStep[]): void {
 /**
  * Refuses with everything that is missing at once.
  *
- * @param known what the caller has found to be missing
- * @throws BangerError `precondition`
+ * @param known what the caller was refused already: told as it is when nothing else is missing
+ * @throws BangerError `precondition`, or `known`
  */
 export async function preflight(
   steps: readonly StartStep[],
   plan: StartPlan,
-  known: readonly Missing[] = [],
+  known: BangerError | null = null,
 ): Promise<void> {
-  const looked = await Promise.all(steps.map((step) => step.preflight?.(plan) ?? []));
-  const missing = [...known, ...looked.flat()];
+  const looked = (await Promise.all(steps.map((step) => step.preflight?.(plan) ?? []))).flat();
+  if (known !== null && looked.length === 0) throw known;
+  const missing = known === null ? looked : [missingOf(known), ...looked];
   if (missing.length === 0) return;
   const what = plan.name === null || plan.isNew ? "a VM here" : `VM "${plan.name}"`;
+  const hints = new Set(missing.map(({ hint }) => hint).filter((hint) => hint !== ""));
   throw new BangerError(
     "precondition",
     `Cannot start ${what}: ${missing.map((one) => one.what).join("; ")}`,
-    { hint: [...new Set(missing.map((one) => one.hint))].join("\n") },
+    { hint: [...hints].join("\n") },
   );
+}
+
+/** `Cannot …: REASON` without what could not be done. */
+function missingOf({ message, hint }: BangerError): Missing {
+  return { what: message.replace(/^Cannot .*?: /, ""), hint: hint ?? "" };
 }
 
 /** Runs only the `prepare` hooks, all at once where their order allows. */

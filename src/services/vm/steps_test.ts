@@ -141,7 +141,9 @@ Deno.test("preflight reports all that is missing at once, each hint once", async
       Promise.resolve([{ what: `${what} is missing for ${memoryMib}`, hint }]),
   });
   const steps = [missing("qemu"), missing("passt"), missing("tap", "install passt")];
-  const known = [{ what: "its image is gone", hint: "pull it" }];
+  const known = new BangerError("precondition", 'Cannot use image "i": its image is gone', {
+    hint: "pull it",
+  });
   const words = "its image is gone; qemu is missing for 512; passt is missing for 512; " +
     "tap is missing for 512";
   for (const isNew of [true, false]) {
@@ -154,6 +156,7 @@ Deno.test("preflight reports all that is missing at once, each hint once", async
     );
   }
   await preflight([], plan);
+  await assert.rejects(preflight([], plan, known), (error) => error === known);
 });
 
 Deno.test("a list with a duplicate or a forward dependency is refused", () => {
