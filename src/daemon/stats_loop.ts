@@ -1,6 +1,6 @@
 import { reasonOf } from "../model/errors.ts";
-import type { Reaper } from "../services/vm/reaper.ts";
-import type { VmStats } from "../services/vm/stats.ts";
+import type { Reaper } from "../services/vm/usage/reaper.ts";
+import type { VmStats } from "../services/vm/usage/stats.ts";
 import type { VmService } from "../services/vm/vm_service.ts";
 
 /** What {@linkcode StatsLoop} needs. */

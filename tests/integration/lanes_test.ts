@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { AgentSession } from "../../src/guest/agent_session.ts";
-import { Lanes } from "../../src/services/vm/lanes.ts";
-import { relayExec } from "../../src/services/vm/relay_exec.ts";
+import { Lanes } from "../../src/services/vm/lanes/lanes.ts";
+import { relayExec } from "../../src/services/vm/lanes/relay_exec.ts";
 import type { LaneLink } from "../../src/vmm/contract.ts";
 import { laneCount } from "../../src/wire/lane.ts";
 import { LinkError } from "../../src/wire/link.ts";

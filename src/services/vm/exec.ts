@@ -4,7 +4,7 @@ import type { ExecRequest } from "../../wire/messages.ts";
 import { Mux, runMux } from "../../wire/mux.ts";
 import type { MuxStream } from "../../wire/mux_stream.ts";
 import type { LiveVm } from "./live.ts";
-import { relayExec } from "./relay_exec.ts";
+import { relayExec } from "./lanes/relay_exec.ts";
 
 /**
  * Serves one upgraded client connection: its single stream becomes the command `exec` in the guest.

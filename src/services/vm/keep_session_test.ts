@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { AgentSession } from "../../guest/agent_session.ts";
 import type { VmId } from "../../model/ids.ts";
 import { keepSession } from "./keep_session.ts";
-import { Lanes } from "./lanes.ts";
+import { Lanes } from "./lanes/lanes.ts";
 import { LiveTable, type LiveVm } from "./live.ts";
 import { FakeMachine } from "./testdata/service_fixture.ts";
 

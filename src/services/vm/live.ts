@@ -1,7 +1,7 @@
 import type { AgentSession } from "../../guest/agent_session.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { Machine } from "../../vmm/contract.ts";
-import type { Lanes } from "./lanes.ts";
+import type { Lanes } from "./lanes/lanes.ts";
 import type { AutoPorts } from "./ports/auto_ports.ts";
 import type { RunningPorts } from "./ports/running_ports.ts";
 

@@ -15,7 +15,7 @@ import type {
 import { type CreateRequest, createVm } from "./create.ts";
 import { deleteVm } from "./delete.ts";
 import type { Machine } from "../../vmm/contract.ts";
-import type { Lanes } from "./lanes.ts";
+import type { Lanes } from "./lanes/lanes.ts";
 import type { LiveVm } from "./live.ts";
 import type { LiveTable } from "./live.ts";
 import { publishPorts, unpublishPorts } from "./ports/publish.ts";

@@ -1,8 +1,8 @@
 import { checkReply } from "../../../guest/agent_reply.ts";
 import type { MuxStream, StreamEnd } from "../../../wire/mux_stream.ts";
 import type { Channel } from "../../../wire/frame.ts";
-import type { Lanes } from "../lanes.ts";
-import { type RelayedStream, relayExec } from "../relay_exec.ts";
+import type { Lanes } from "../lanes/lanes.ts";
+import { type RelayedStream, relayExec } from "../lanes/relay_exec.ts";
 
 /** A connection of the host, as far as it is relayed; see `LoopbackConnection`. */
 export interface HostConnection {

@@ -1,7 +1,7 @@
 import { reasonOf } from "../../../model/errors.ts";
 import { portLimits, type PublishedPort } from "../../../model/published_port.ts";
 import type { AgentSession } from "../../../guest/agent_session.ts";
-import type { Lanes } from "../lanes.ts";
+import type { Lanes } from "../lanes/lanes.ts";
 import type { BoundPort } from "./bound_port.ts";
 import { type HostConnection, relayConnection } from "./relay_connection.ts";
 

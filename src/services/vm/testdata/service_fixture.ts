@@ -15,7 +15,7 @@ import { Locks } from "../../../sync/locks.ts";
 import type { Machine } from "../../../vmm/contract.ts";
 import type { BootSet, Missing, StartStep } from "../contract.ts";
 import type { CreateRequest } from "../create.ts";
-import { Lanes } from "../lanes.ts";
+import { Lanes } from "../lanes/lanes.ts";
 import { LiveTable } from "../live.ts";
 import { HostPorts } from "../ports/host_ports.ts";
 import { VmService } from "../vm_service.ts";

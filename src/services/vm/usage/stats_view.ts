@@ -1,5 +1,5 @@
-import type { VmStatsView } from "../../api/vm.ts";
-import type { VmRecord } from "../../model/vm.ts";
+import type { VmStatsView } from "../../../api/vm.ts";
+import type { VmRecord } from "../../../model/vm.ts";
 import type { Measurement } from "./stats.ts";
 
 /** A measurement as clients see it. `hostDiskBytes`: what the VM's disks take on the host now. */

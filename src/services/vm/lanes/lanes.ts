@@ -1,5 +1,10 @@
-import type { LaneLink } from "../../vmm/contract.ts";
-import { laneNonceChars } from "../../wire/lane.ts";
+/**
+ * The host's ends of lanes (`wire/lane.ts`): who has which, and how bytes of an exec get onto one and off it.
+ *
+ * Owns which lanes are taken or rest. Must not import other files of the VM service: a lane knows no VM.
+ */
+import type { LaneLink } from "../../../vmm/contract.ts";
+import { laneNonceChars } from "../../../wire/lane.ts";
 
 /** A lane that does not work is left alone for so long. */
 const restMs = 60_000;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { memoryLinks } from "../../wire/memory_link.ts";
+import { memoryLinks } from "../../../wire/memory_link.ts";
 import { joinLane } from "./join_lane.ts";
 
 const nonce = "0123456789abcdef".repeat(4);

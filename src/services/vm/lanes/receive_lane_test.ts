@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { memoryLinks } from "../../wire/memory_link.ts";
+import { memoryLinks } from "../../../wire/memory_link.ts";
 import { receiveLane } from "./receive_lane.ts";
 
 const none = new Uint8Array(0);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import type { VmId } from "../../model/ids.ts";
-import type { VmRecord } from "../../model/vm.ts";
+import type { VmId } from "../../../model/ids.ts";
+import type { VmRecord } from "../../../model/vm.ts";
 import { Reaper, unusedMs } from "./reaper.ts";
 import type { Measurement } from "./stats.ts";
-import { createRequest, never, ServiceFixture, silent } from "./testdata/service_fixture.ts";
+import { createRequest, never, ServiceFixture, silent } from "../testdata/service_fixture.ts";
 
 const minute = 60_000;
 

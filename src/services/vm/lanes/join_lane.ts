@@ -1,5 +1,5 @@
-import type { LaneLink } from "../../vmm/contract.ts";
-import { laneNonceChars } from "../../wire/lane.ts";
+import type { LaneLink } from "../../../vmm/contract.ts";
+import { laneNonceChars } from "../../../wire/lane.ts";
 
 /** How long the guest may take to say the nonce: it starts some small programs for it. */
 const joinMs = 10_000;

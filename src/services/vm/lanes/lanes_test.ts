@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { LaneLink } from "../../vmm/contract.ts";
-import { memoryLinks } from "../../wire/memory_link.ts";
+import type { LaneLink } from "../../../vmm/contract.ts";
+import { memoryLinks } from "../../../wire/memory_link.ts";
 import { Lanes } from "./lanes.ts";
 
 interface Rig {

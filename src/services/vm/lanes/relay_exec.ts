@@ -1,6 +1,6 @@
-import type { Channel } from "../../wire/frame.ts";
-import { type LaneChannel, laneControl } from "../../wire/lane.ts";
-import type { MuxStream, StreamEnd } from "../../wire/mux_stream.ts";
+import type { Channel } from "../../../wire/frame.ts";
+import { type LaneChannel, laneControl } from "../../../wire/lane.ts";
+import type { MuxStream, StreamEnd } from "../../../wire/mux_stream.ts";
 import { joinLane } from "./join_lane.ts";
 import type { LaneLease, Lanes } from "./lanes.ts";
 import { receiveLane } from "./receive_lane.ts";

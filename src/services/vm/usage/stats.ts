@@ -1,8 +1,14 @@
-import { BangerError } from "../../model/errors.ts";
-import type { VmId } from "../../model/ids.ts";
-import type { VmRecord } from "../../model/vm.ts";
-import type { GuestStats } from "../../wire/messages.ts";
-import type { LiveTable } from "./live.ts";
+/**
+ * What VMs use: measured, kept for an hour, and looked at for those that nobody uses.
+ *
+ * Owns the measurements and the rules of when a VM counts as unused. Must not change a VM itself: `reaper.ts` asks
+ * for its stop.
+ */
+import { BangerError } from "../../../model/errors.ts";
+import type { VmId } from "../../../model/ids.ts";
+import type { VmRecord } from "../../../model/vm.ts";
+import type { GuestStats } from "../../../wire/messages.ts";
+import type { LiveTable } from "../live.ts";
 
 /** How long measurements are kept, and how many of a VM at most. */
 export const statsRetention = { ms: 3_600_000, count: 720 } as const;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { isBangerError } from "../../model/errors.ts";
-import type { VmId } from "../../model/ids.ts";
-import type { VmRecord } from "../../model/vm.ts";
-import type { GuestStats } from "../../wire/messages.ts";
-import { LiveTable, type LiveVm } from "./live.ts";
+import { isBangerError } from "../../../model/errors.ts";
+import type { VmId } from "../../../model/ids.ts";
+import type { VmRecord } from "../../../model/vm.ts";
+import type { GuestStats } from "../../../wire/messages.ts";
+import { LiveTable, type LiveVm } from "../live.ts";
 import { statsRetention, VmStats } from "./stats.ts";
 
 const vm = { id: "00000000000000aa" as VmId, config: { name: "a" }, state: "running" } as VmRecord;

@@ -1,4 +1,4 @@
-import type { LaneLink } from "../../vmm/contract.ts";
+import type { LaneLink } from "../../../vmm/contract.ts";
 
 /** Bytes of one read. */
 const chunkBytes = 256 * 1024;

@@ -1,6 +1,6 @@
-import { isBangerError, reasonOf } from "../../model/errors.ts";
-import type { VmId } from "../../model/ids.ts";
-import type { VmRecord } from "../../model/vm.ts";
+import { isBangerError, reasonOf } from "../../../model/errors.ts";
+import type { VmId } from "../../../model/ids.ts";
+import type { VmRecord } from "../../../model/vm.ts";
 import type { Measurement } from "./stats.ts";
 
 /** A guest that does less than this, in per cent of one processor, is not used. */

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { LaneLink } from "../../vmm/contract.ts";
-import { type LaneChannel, type LaneControl, laneControl } from "../../wire/lane.ts";
-import { LinkError } from "../../wire/link.ts";
-import { memoryLinks } from "../../wire/memory_link.ts";
-import { Mux, runMux } from "../../wire/mux.ts";
-import type { MuxStream } from "../../wire/mux_stream.ts";
+import type { LaneLink } from "../../../vmm/contract.ts";
+import { type LaneChannel, type LaneControl, laneControl } from "../../../wire/lane.ts";
+import { LinkError } from "../../../wire/link.ts";
+import { memoryLinks } from "../../../wire/memory_link.ts";
+import { Mux, runMux } from "../../../wire/mux.ts";
+import type { MuxStream } from "../../../wire/mux_stream.ts";
 import { Lanes } from "./lanes.ts";
 import { relayExec } from "./relay_exec.ts";
 
