@@ -100,7 +100,10 @@ export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
   }
 
   bootId(): Promise<string> {
-    this.#bootId ??= this.#call("bootId", {}) as Promise<string>;
+    this.#bootId ??= (this.#call("bootId", {}) as Promise<string>).catch((error) => {
+      this.#bootId = undefined;
+      throw error;
+    });
     return this.#bootId;
   }
 

@@ -23,8 +23,8 @@ function faultTest(name: string, fn: () => Promise<void>, needsCompiler = false)
 const hasCompiler = await canCompile();
 
 faultTest("whatever goes wrong at whichever effect, nothing is lost or left", async () => {
-  // BANGER_FAULTS_SEED repeats a run.
-  const seed = Number(Deno.env.get("BANGER_FAULTS_SEED") ?? Math.floor(Math.random() * 2 ** 31));
+  // Always the same sample, so that what it finds was not there before; make faults runs everything.
+  const seed = Number(Deno.env.get("BANGER_FAULTS_SEED") ?? 1);
   const endMs = performance.now() + sampleMs;
   const runs: FaultRun[] = [];
   await sweep(

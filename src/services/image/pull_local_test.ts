@@ -183,3 +183,13 @@ Deno.test("of two images that want one name at once, the first to be whole has i
     assert.equal(dirs.length, 1, "the loser's file system is not kept");
   });
 });
+
+Deno.test("a pull that failed before anything was there does not spoil the next one", async () => {
+  await withService(async (pull, _service, root) => {
+    await writeLayout(`${root}/a`, layoutOf({ "1": [layer("a")] }));
+    await Deno.writeTextFile(`${root}/blobs`, "in the way");
+    await assert.rejects(pull(`oci:${root}/a:1`));
+    await Deno.remove(`${root}/blobs`);
+    assert.equal(await pull(`oci:${root}/a:1`), "a-1");
+  });
+});

@@ -48,7 +48,12 @@ const partsForMs = 7 * 24 * 3600 * 1000;
 /** Images of registries, and of the user's files. All code for them is loaded by the first pull. */
 export function registryImages(options: RegistryImagesOptions): RegistrySource {
   let tools: Promise<Tools> | undefined;
-  const load = () => tools ??= loadTools(options);
+  // What failed once (a full disk) is tried again by the next pull.
+  const load = () =>
+    tools ??= loadTools(options).catch((error) => {
+      tools = undefined;
+      throw error;
+    });
   return {
     with: async (image, signal, body) => {
       const { store, fetcher, transport } = await load();

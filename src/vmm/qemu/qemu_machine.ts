@@ -102,7 +102,11 @@ export class QemuMachine implements Machine {
   }
 
   kill(): Promise<void> {
-    this.#killing ??= this.#kill();
+    this.#killing ??= this.#kill().catch((error) => {
+      // Whoever tries again does so anew.
+      this.#killing = undefined;
+      throw error;
+    });
     return this.#killing;
   }
 
