@@ -116,6 +116,14 @@ export class FaultDaemon {
     await this.finish();
   }
 
+  /** Waits for its end, `ms` milliseconds at most. */
+  async endedWithin(ms: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const over = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+    await Promise.race([this.ended, over]);
+    clearTimeout(timer);
+  }
+
   /** Waits for its end. Answers what it said on stderr. */
   async finish(): Promise<string> {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), limits.ends);

@@ -54,7 +54,7 @@ async function pullLayout(lane: Lane): Promise<Outcome> {
   const args = ["image", "pull", "--name", image, `oci:${layoutDirOf(lane)}`];
   const { code, stderr } = await banger.run(args, { timeoutMs: 40_000 });
   if (code === 0) return { how: "ok", result: null };
-  await Promise.race([lane.daemon.ended, new Promise((resolve) => setTimeout(resolve, 200))]);
+  await lane.daemon.endedWithin(200);
   if (lane.daemon.isOver) return { how: "lost" };
   return { how: "failed", error: new BangerError("internal", stderr.trim()) };
 }

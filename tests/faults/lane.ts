@@ -118,8 +118,7 @@ export class Lane implements AsyncDisposable {
   async #outcomeOf(error: unknown): Promise<Outcome> {
     if (!(error instanceof BangerError)) throw error;
     if (error.kind === "unavailable") {
-      const pause = new Promise((resolve) => setTimeout(resolve, 1_000));
-      await Promise.race([this.daemon.ended, pause]);
+      await this.daemon.endedWithin(1_000);
       if (this.daemon.isOver) return { how: "lost" };
     }
     return { how: "failed", error };
