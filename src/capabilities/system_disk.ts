@@ -1,3 +1,5 @@
+import { removeIfThere } from "../files/remove_if_there.ts";
+import { exists } from "../files/exists.ts";
 import type { VmPaths } from "../paths/paths.ts";
 import type { BootSet, Missing, StartStep, VmDisks } from "../services/vm/contract.ts";
 import { growOverlay } from "../vmm/qemu/grow_overlay.ts";
@@ -60,11 +62,7 @@ export function systemDiskStep(): StartStep {
 export const systemDisks: VmDisks = {
   has: ({ overlay }) => exists(overlay),
   remove: async ({ overlay, stateDir }) => {
-    try {
-      await Deno.remove(overlay);
-    } catch (cause) {
-      if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    }
+    await removeIfThere(overlay);
     // An old disk that comes back with the host's power would be one over another image.
     using dir = await Deno.open(stateDir);
     await dir.sync();
@@ -89,14 +87,4 @@ async function missingSpace({ stateDir }: VmPaths): Promise<Missing[]> {
   if (freeMib * 1024 ** 2 >= leastFreeBytes) return [];
   const hint = "Free some space there: banger image prune, banger vm list";
   return [{ what: `"${dir}" has ${freeMib} MiB left`, hint }];
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return false;
-    throw cause;
-  }
 }

@@ -1,3 +1,4 @@
+import { exists } from "../files/exists.ts";
 import {
   copyWorkSeed,
   growWorkDisk,
@@ -74,14 +75,4 @@ function missing(vm: string, { workDisk }: VmPaths): Missing {
     what: `its work disk "${workDisk}" is missing`,
     hint: `Put it back, or: banger vm delete ${vm}`,
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return false;
-    throw cause;
-  }
 }

@@ -1,3 +1,4 @@
+import { removeIfThere } from "../files/remove_if_there.ts";
 import { bytesOf } from "../ext4/byte_string.ts";
 import { Ext4Writer } from "../ext4/ext4_writer.ts";
 import { ImageFile } from "../ext4/image_file.ts";
@@ -110,13 +111,5 @@ export async function growWorkDisk(path: string, sizeBytes: number): Promise<voi
       `Cannot make the disk "${path}" larger: ${reasonOf(cause)}`,
       { cause },
     );
-  }
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
   }
 }

@@ -1,3 +1,4 @@
+import { removeIfThere } from "../files/remove_if_there.ts";
 import { cpioArchive } from "./cpio.ts";
 
 /** A file that a guest finds in `/seed` of its initramfs. */
@@ -38,9 +39,5 @@ export async function writeSeededInitrd(
 
 /** Removes what {@linkcode writeSeededInitrd} wrote; none is no error. */
 export async function removeSeededInitrd(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-  }
+  await removeIfThere(path);
 }

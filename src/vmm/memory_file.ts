@@ -1,3 +1,4 @@
+import { removeIfThere } from "../files/remove_if_there.ts";
 import { BangerError, isBangerError, reasonOf } from "../model/errors.ts";
 
 /** User and group of a VM's processes; `null` when they run as the daemon's own user. */
@@ -55,11 +56,7 @@ export class LocalMemoryFiles implements MemoryFiles {
   }
 
   async remove(path: string): Promise<void> {
-    try {
-      await Deno.remove(path);
-    } catch (cause) {
-      if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    }
+    await removeIfThere(path);
   }
 }
 

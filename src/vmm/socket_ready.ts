@@ -1,3 +1,4 @@
+import { exists } from "../files/exists.ts";
 import { BangerError } from "../model/errors.ts";
 import type { HostProcesses, ProcessExit, ProcessHandle } from "../process/host_processes.ts";
 
@@ -54,23 +55,4 @@ export function throwIfCancelled(name: string, signal: AbortSignal): void {
   throw new BangerError("cancelled", `Stopped the start of ${name}: cancelled`, {
     cause: signal.reason,
   });
-}
-
-/** Removes a socket that an earlier run left. */
-export async function removeSocket(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return false;
-    throw cause;
-  }
 }

@@ -5,7 +5,7 @@ import { isTest } from "./source_file.ts";
 /** The rank of every folder of `src`: a file imports only lower ranks or its own folder. */
 const ranks: Readonly<Record<string, number>> = {
   ...rank(0, "model"),
-  ...rank(1, "wire net disk process paths log sync transport config version"),
+  ...rank(1, "wire net disk files process paths log sync transport config version"),
   ...rank(2, "api catalog debian ext4"),
   ...rank(3, "client privileged vmm oci layers bundles kernels images store guest"),
   ...rank(3, "repository doctor"),

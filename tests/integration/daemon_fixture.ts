@@ -106,14 +106,3 @@ export async function eventually(what: string, condition: () => Promise<boolean>
   }
   assert.fail(`never: ${what}`);
 }
-
-/** Whether `path` exists. */
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}

@@ -4,7 +4,8 @@ import { takeDaemonLock } from "../../src/daemon/daemon_lock.ts";
 import { selfCommand } from "../../src/version/self_command.ts";
 import { connectUnix } from "../../src/transport/unix_client.ts";
 import { skipUnless } from "../support/require.ts";
-import { eventually, exists, stopDaemon, withOwner } from "./daemon_fixture.ts";
+import { exists } from "../../src/files/exists.ts";
+import { eventually, stopDaemon, withOwner } from "./daemon_fixture.ts";
 
 Deno.test("daemon: ten starts at once give one daemon", async () => {
   await withOwner(async (owner) => {

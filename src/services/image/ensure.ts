@@ -1,4 +1,4 @@
-import { isFile } from "../../images/is_file.ts";
+import { isFile } from "../../files/is_file.ts";
 import { isBangerError, reasonOf } from "../../model/errors.ts";
 import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";
 import type { StageReporter } from "../../model/stages.ts";

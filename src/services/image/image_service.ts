@@ -5,7 +5,7 @@ import type { StageReporter } from "../../model/stages.ts";
 import type { VmRecord } from "../../model/vm.ts";
 import { ensureBootSet, findBootSet, type WholeBootSet } from "./boot_sets.ts";
 import { pullImage, pullKernel } from "./pull.ts";
-import { isFile } from "../../images/is_file.ts";
+import { isFile } from "../../files/is_file.ts";
 import { findRegistryImage, pullRegistryImage } from "./pull_registry.ts";
 import type { ImageServiceDeps, RegistryImage } from "./contract.ts";
 import { deleteImage, deleteKernel } from "./delete.ts";

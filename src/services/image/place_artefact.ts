@@ -1,4 +1,4 @@
-import { isFile } from "../../images/is_file.ts";
+import { isFile } from "../../files/is_file.ts";
 import { publishDir } from "../../images/publish.ts";
 import type { KernelRecord } from "../../model/artefacts.ts";
 import type { ImageServiceParts } from "./image_service.ts";

@@ -1,7 +1,7 @@
 import { allocatedBytes, copyRootfs, digestOfFile } from "../../images/copy_rootfs.ts";
 import { checkSpace } from "../../images/disk_space.ts";
 import type { RootfsFile } from "../../images/examine_rootfs.ts";
-import { isFile } from "../../images/is_file.ts";
+import { isFile } from "../../files/is_file.ts";
 import { recordArtefact } from "./place_artefact.ts";
 import { publishDir } from "../../images/publish.ts";
 import { dropStaging, makeStaging } from "../../images/staging.ts";

@@ -1,5 +1,5 @@
 import { debianBookworm } from "../../images/debian_bookworm.ts";
-import { isFile } from "../../images/is_file.ts";
+import { isFile } from "../../files/is_file.ts";
 import { publishDir } from "../../images/publish.ts";
 import { dropStaging, makeStaging } from "../../images/staging.ts";
 import type { ImageRecord } from "../../model/artefacts.ts";

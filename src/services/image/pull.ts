@@ -1,7 +1,7 @@
 import { checkSpace } from "../../images/disk_space.ts";
 import { manifestFile } from "../../images/debian_image.ts";
 import type { ImageRecipe } from "../../images/image_recipe.ts";
-import { isFile } from "../../images/is_file.ts";
+import { isFile } from "../../files/is_file.ts";
 import { publishDir } from "../../images/publish.ts";
 import { dropStaging, makeStaging } from "../../images/staging.ts";
 import type { ImageRecord, KernelRecord } from "../../model/artefacts.ts";

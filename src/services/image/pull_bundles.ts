@@ -1,5 +1,5 @@
 import type { CatalogEntry } from "../../catalog/catalog.ts";
-import { isFile } from "../../images/is_file.ts";
+import { isFile } from "../../files/is_file.ts";
 import { dropStaging, makeStaging } from "../../images/staging.ts";
 import type { ImageRecord, KernelRecord, WorkSeed } from "../../model/artefacts.ts";
 import { BangerError, isBangerError } from "../../model/errors.ts";

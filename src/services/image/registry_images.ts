@@ -1,3 +1,4 @@
+import { exists } from "../../files/exists.ts";
 import type { RunFlattener } from "../../layers/apart/flatten_apart.ts";
 import type { ImageRun } from "../../model/artefacts.ts";
 import type { Digest } from "../../model/digest.ts";
@@ -284,14 +285,4 @@ function secondsOf(created: string | null): number {
 
 function runOf({ env, workingDir, user, entrypoint, cmd }: ImageConfig): ImageRun {
   return { env, workingDir, user, entrypoint, cmd };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

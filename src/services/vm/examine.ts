@@ -1,3 +1,4 @@
+import { exists } from "../../files/exists.ts";
 import type { VmId } from "../../model/ids.ts";
 import { restingStates, type VmRecord } from "../../model/vm.ts";
 import type { VmProcess } from "../../vmm/vm_processes.ts";
@@ -67,14 +68,4 @@ async function leftOf(
   if (machine !== null || passt !== null || netFilter !== null) return "handles of processes";
   if (await exists(paths.runDir)) return "a socket directory";
   return await exists(paths.seededInitrd) ? "an initrd" : null;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

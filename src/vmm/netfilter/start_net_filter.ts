@@ -6,12 +6,13 @@
  * Owns the rules, the relay and the filter's socket; the process itself is `src/netfilter`. Must not
  * import services or the store.
  */
+import { removeIfThere } from "../../files/remove_if_there.ts";
 import { BangerError } from "../../model/errors.ts";
 import type { MacAddress } from "../../net/mac_address.ts";
 import type { HostProcesses, ProcessExit, ProcessHandle } from "../../process/host_processes.ts";
 import { endProcess } from "../end_process.ts";
 import { unreadySocket } from "../../version/unready_socket.ts";
-import { removeSocket, throwIfCancelled, untilSocket } from "../socket_ready.ts";
+import { throwIfCancelled, untilSocket } from "../socket_ready.ts";
 
 /** How long the filter may take until its socket is there. */
 const readyTimeoutMs = 10_000;
@@ -81,8 +82,8 @@ export async function stopNetFilter(
 }
 
 async function removeSockets(socketPath: string): Promise<void> {
-  await removeSocket(socketPath);
-  await removeSocket(unreadySocket(socketPath));
+  await removeIfThere(socketPath);
+  await removeIfThere(unreadySocket(socketPath));
 }
 
 function refusal(exit: ProcessExit): BangerError {

@@ -5,11 +5,12 @@
  * Owns passt's command line, its socket and the choice of its forwarded ports. Starts passt only through
  * `HostProcesses`. Must not import services or the store.
  */
+import { removeIfThere } from "../../files/remove_if_there.ts";
 import { BangerError } from "../../model/errors.ts";
 import type { LoopbackPorts } from "../../net/loopback_port.ts";
 import type { HostProcesses, ProcessExit, ProcessHandle } from "../../process/host_processes.ts";
 import { endProcess } from "../end_process.ts";
-import { removeSocket, throwIfCancelled, untilSocket } from "../socket_ready.ts";
+import { throwIfCancelled, untilSocket } from "../socket_ready.ts";
 import { passtCommandLine, type PortForward } from "./command_line.ts";
 
 /** How long passt may take until its socket is there. */
@@ -72,7 +73,7 @@ export async function stopPasst(
   passt: Pick<PasstHandle, "process" | "socketPath">,
 ): Promise<void> {
   await endProcess(processes, passt.process, endLimits, null);
-  await removeSocket(passt.socketPath);
+  await removeIfThere(passt.socketPath);
 }
 
 async function startOnce(
@@ -82,7 +83,7 @@ async function startOnce(
   signal: AbortSignal,
 ): Promise<PasstHandle> {
   const socketPath = `${spec.runDir}/n`;
-  await removeSocket(socketPath);
+  await removeIfThere(socketPath);
   const process = await processes.launch({
     program: "passt",
     args: passtCommandLine(socketPath, forwards),

@@ -1,3 +1,5 @@
+import { removeIfThere } from "../../files/remove_if_there.ts";
+
 /** Longest segment, in bytes; two are kept. */
 export const consoleSegmentBytes = 2 * 1024 * 1024;
 
@@ -156,12 +158,4 @@ async function readRange(
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   let at = 0;
   while (at < bytes.length) at += await file.write(bytes.subarray(at));
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-  }
 }

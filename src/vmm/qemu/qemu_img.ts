@@ -1,3 +1,4 @@
+import { removeIfThere } from "../../files/remove_if_there.ts";
 import { BangerError, isBangerError } from "../../model/errors.ts";
 import { run } from "../../process/run.ts";
 
@@ -57,12 +58,4 @@ export async function createOverlay(spec: OverlaySpec, signal: AbortSignal): Pro
 /** In `-o`, a comma in a value is written twice. */
 function escaped(value: string): string {
   return value.replaceAll(",", ",,");
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-  }
 }

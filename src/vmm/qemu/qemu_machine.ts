@@ -1,3 +1,4 @@
+import { removeIfThere } from "../../files/remove_if_there.ts";
 import { BangerError, isBangerError, reasonOf } from "../../model/errors.ts";
 import type { HostProcesses, ProcessExit } from "../../process/host_processes.ts";
 import type { GuestLink, LaneLink, Machine, MachineState, VmmHandle } from "../contract.ts";
@@ -212,13 +213,7 @@ export async function removeLeftovers(
 ): Promise<void> {
   const { qmp, agent, console, lanes } = socketPaths(handle.runDir);
   await memory.remove(handle.memoryPath);
-  await Promise.all([qmp, agent, console, ...lanes].map(async (path) => {
-    try {
-      await Deno.remove(path);
-    } catch (cause) {
-      if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    }
-  }));
+  await Promise.all([qmp, agent, console, ...lanes].map(removeIfThere));
 }
 
 async function withinMs(promise: Promise<void>, limitMs: number): Promise<void> {
