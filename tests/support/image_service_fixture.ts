@@ -73,6 +73,15 @@ export const publicationFixture: Publication = {
   madeAtMs: 1_767_225_600_000,
 };
 
+/** What a small VM was made with, but for its image and kernel. */
+export const vmConfigFixture = {
+  name: "web",
+  cpus: 1,
+  memoryMib: 512,
+  diskBytes: 1,
+  workDiskBytes: 0,
+} as const;
+
 /** A service's dependencies over a fresh directory, whose sources make small files at once. */
 export async function imageServiceDeps(
   overrides: Partial<ImageServiceDeps> = {},

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   imageServiceDeps,
   recordingReporter,
+  vmConfigFixture,
 } from "../../../tests/support/image_service_fixture.ts";
 import { BangerError, isBangerError } from "../../model/errors.ts";
 import type { VmUses } from "./contract.ts";
@@ -101,15 +102,7 @@ Deno.test("a refresh replaces the image; the one before stays while a VM uses it
   const service = new ImageService({ ...base, vms });
   const pull = () => service.pullImage(image, { refresh: true }, recordingReporter(), never);
   const first = await pull();
-  const config = {
-    name: "web",
-    image,
-    kernel,
-    cpus: 1,
-    memoryMib: 512,
-    diskBytes: 1,
-    workDiskBytes: 0,
-  };
+  const config = { ...vmConfigFixture, image, kernel };
   vms.list = () => [{ config, imageDigest: first.digest, kernelDigest: "sha256:0" }];
   const second = await pull();
   assert.notEqual(second.digest, first.digest);
@@ -176,15 +169,7 @@ Deno.test("a boot set is pulled all at once, and found again for its VM", async 
   const set = await service.ensure(image, null, recordingReporter(), never);
   assert.equal(set.kernel.name, kernel);
   assert.equal(await Deno.readTextFile(set.kitPath), "kit");
-  const config = {
-    name: "web",
-    image,
-    kernel,
-    cpus: 1,
-    memoryMib: 512,
-    diskBytes: 1,
-    workDiskBytes: 0,
-  };
+  const config = { ...vmConfigFixture, image, kernel };
   const vm = { config, imageDigest: set.image.digest, kernelDigest: set.kernel.digest };
   assert.deepEqual(await service.find(vm), set);
   await service.tidy();

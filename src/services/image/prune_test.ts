@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   imageServiceDeps,
   recordingReporter,
+  vmConfigFixture,
 } from "../../../tests/support/image_service_fixture.ts";
 import type { ImageRecord } from "../../model/artefacts.ts";
 import { BlobStore } from "../../oci/blob_store.ts";
@@ -31,14 +32,7 @@ async function fixture(body: (fixture: Fixture) => Promise<void>): Promise<void>
   const uses: VmUses = {
     list: () =>
       vms.map((vm, at) => ({
-        config: {
-          ...vm,
-          name: `vm-${at}`,
-          cpus: 1,
-          memoryMib: 512,
-          diskBytes: 1,
-          workDiskBytes: 0,
-        },
+        config: { ...vmConfigFixture, ...vm, name: `vm-${at}` },
         imageDigest: vm.imageDigest,
         kernelDigest: vm.kernelDigest,
       })),

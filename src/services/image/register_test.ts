@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   imageServiceDeps,
   recordingReporter,
+  vmConfigFixture,
 } from "../../../tests/support/image_service_fixture.ts";
 import { isBangerError } from "../../model/errors.ts";
 import { run } from "../../process/run.ts";
@@ -40,15 +41,7 @@ async function fixture(body: (fixture: Fixture) => Promise<void>): Promise<void>
       (await service.registerImage({ name, path, kernel: kernel ?? null }, never)).digest,
     promote: (name = "mine") => service.promoteImage(name, recordingReporter(), never),
     useIt: (name = "mine") => {
-      const config = {
-        name: "web",
-        image: name,
-        kernel,
-        cpus: 1,
-        memoryMib: 512,
-        diskBytes: 1,
-        workDiskBytes: 0,
-      };
+      const config = { ...vmConfigFixture, image: name, kernel };
       const imageDigest = deps.images.find(name)!.digest;
       vms.list = () => [{ config, imageDigest, kernelDigest: "sha256:0" }];
     },
