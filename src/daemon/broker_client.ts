@@ -1,3 +1,4 @@
+import { once } from "../sync/once.ts";
 import { fromWireError } from "../api/codec.ts";
 import { BangerError } from "../model/errors.ts";
 import type { RootfsFile } from "../images/examine_rootfs.ts";
@@ -25,7 +26,7 @@ export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
   readonly #post: (message: FromWorker) => void;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
-  #bootId: Promise<string> | undefined;
+  readonly #bootId = once(() => this.#call("bootId", {}) as Promise<string>);
 
   constructor(post: (message: FromWorker) => void) {
     this.#post = post;
@@ -100,11 +101,7 @@ export class BrokerClient implements HostProcesses, HostFacts, MemoryFiles {
   }
 
   bootId(): Promise<string> {
-    this.#bootId ??= (this.#call("bootId", {}) as Promise<string>).catch((error) => {
-      this.#bootId = undefined;
-      throw error;
-    });
-    return this.#bootId;
+    return this.#bootId();
   }
 
   vmProcesses(): Promise<readonly VmProcess[]> {

@@ -10,6 +10,7 @@ import type { ImageOrigin } from "../../oci/image_origin.ts";
 import type { RegistryTransport } from "../../oci/registry_transport.ts";
 import type { ResolvedImage } from "../../oci/resolve_image.ts";
 import type { RegistrySource, ResolvedRegistryImage, SourceContext } from "./contract.ts";
+import { once } from "../../sync/once.ts";
 import { checkPullSpace } from "./pull_space.ts";
 
 /** What {@linkcode registryImages} needs. */
@@ -48,13 +49,7 @@ const partsForMs = 7 * 24 * 3600 * 1000;
 
 /** Images of registries, and of the user's files. All code for them is loaded by the first pull. */
 export function registryImages(options: RegistryImagesOptions): RegistrySource {
-  let tools: Promise<Tools> | undefined;
-  // What failed once (a full disk) is tried again by the next pull.
-  const load = () =>
-    tools ??= loadTools(options).catch((error) => {
-      tools = undefined;
-      throw error;
-    });
+  const load = once(() => loadTools(options));
   return {
     with: async (image, signal, body) => {
       const { store, fetcher, transport } = await load();
@@ -96,7 +91,7 @@ export function registryImages(options: RegistryImagesOptions): RegistrySource {
       await store.drop(blobs as readonly Digest[], keep as ReadonlySet<Digest>);
     },
     prune: async (keep, dryRun) => {
-      if (tools === undefined && !await exists(options.blobsDir)) return { removed: 0, bytes: 0 };
+      if (!await exists(options.blobsDir)) return { removed: 0, bytes: 0 };
       const { store } = await load();
       const nowMs = options.now();
       return await store.collect(keep as ReadonlySet<Digest>, { nowMs, partsForMs: 0, dryRun });
@@ -113,7 +108,7 @@ export function registryImages(options: RegistryImagesOptions): RegistrySource {
     },
     collect: async (keep) => {
       // Without a pull ever there is nothing to collect, and no code to load.
-      if (tools === undefined && !await exists(options.blobsDir)) return;
+      if (!await exists(options.blobsDir)) return;
       const { store } = await load();
       await store.collect(keep as ReadonlySet<Digest>, { nowMs: options.now(), partsForMs });
     },

@@ -8,6 +8,7 @@ import { ConsoleRing } from "./console_ring.ts";
 import { LanePorts } from "./lane_ports.ts";
 import { QmpClient } from "./qmp_client.ts";
 import { isRecord } from "./qmp_message.ts";
+import { once } from "../../sync/once.ts";
 import { socketPaths } from "./socket_paths.ts";
 import { endProcess } from "../end_process.ts";
 import type { QemuLimits } from "./limits.ts";
@@ -39,7 +40,7 @@ export class QemuMachine implements Machine {
   readonly #lanePorts = new LanePorts(() => this.#monitor());
   #qmp: Promise<QmpClient> | undefined;
   #exit: ProcessExit | undefined;
-  #killing: Promise<void> | undefined;
+  readonly #killOnce = once(() => this.#kill());
   #released = false;
 
   constructor(handle: VmmHandle, parts: QemuMachineParts, connections: QemuConnections) {
@@ -103,12 +104,7 @@ export class QemuMachine implements Machine {
   }
 
   kill(): Promise<void> {
-    this.#killing ??= this.#kill().catch((error) => {
-      // Whoever tries again does so anew.
-      this.#killing = undefined;
-      throw error;
-    });
-    return this.#killing;
+    return this.#killOnce();
   }
 
   async readConsole(maxBytes: number): Promise<Uint8Array> {
