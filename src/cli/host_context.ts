@@ -1,8 +1,7 @@
-import type { CliContext, TerminationSignal } from "./context.ts";
+import type { CliContext } from "./context.ts";
 import type { Globals } from "./parse_argv.ts";
 import type { Streams } from "./standard_streams.ts";
-
-const signals: readonly TerminationSignal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+import { ownSignals } from "./termination_signals.ts";
 
 /** What commands may touch, on this host. */
 export function hostContext(
@@ -10,6 +9,7 @@ export function hostContext(
   globals: Globals,
   env: () => Readonly<Record<string, string>>,
 ): CliContext {
+  const signals = ownSignals();
   return {
     ...streams,
     ...globals,
@@ -27,13 +27,6 @@ export function hostContext(
         if (!globals.quiet) streams.err.write(`note: ${text}\n`);
       });
     },
-    onSignals: (handler) => {
-      const undo = signals.map((signal) => {
-        const listener = () => handler(signal);
-        Deno.addSignalListener(signal, listener);
-        return () => Deno.removeSignalListener(signal, listener);
-      });
-      return () => undo.forEach((one) => one());
-    },
+    onSignals: (handler) => signals.on(handler),
   };
 }

@@ -11,7 +11,9 @@ import {
   WatchedRun,
 } from "../support/end_to_end.ts";
 
-const run = ["vm", "run", "--no-workspace", "--rm", "--", "sh", "-c", "echo it is up; sleep 300"];
+// `exec`: a SIGINT that comes while dash starts a program of its own, it neither follows nor hands on.
+const script = "echo it is up; exec sleep 300";
+const run = ["vm", "run", "--no-workspace", "--rm", "--", "sh", "-c", script];
 
 freshTest("Ctrl-C while a first run pulls leaves nothing, and no build goes on", async (banger) => {
   await banger.ok(["vm", "list"]);
@@ -58,6 +60,7 @@ vmTest(
       ["launch", 600, 130],
       ["boot", /==> Starting the VM … done/, 130],
       ["identity", /==> Booting … done/, 130],
+      ["hand over", /==> Setting up the guest … done/, 130],
       ["command", /it is up/, 130],
     ];
     for (const [what, reached, code] of stages) {

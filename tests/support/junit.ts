@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from "node:util";
+
 /** How the tests of one run ended. */
 export interface TestCounts {
   readonly passed: number;
@@ -7,7 +9,7 @@ export interface TestCounts {
   readonly failures: readonly TestFailure[];
 }
 
-/** A test that failed, and the first line of what it said. */
+/** A test that failed, and what it said, in one line. */
 export interface TestFailure {
   readonly name: string;
   readonly reason: string;
@@ -36,11 +38,15 @@ export function countTests(report: string): TestCounts {
   return counts;
 }
 
-/** The first line of the `message` attribute, at most 300 characters long. */
+/**
+ * The `message` attribute as one line without colours; of a long one the beginning and the end: what failed is said
+ * first, and what was printed meanwhile last.
+ */
 function failureReason(body: string): string {
   const message = unescapeXml(/<(?:failure|error)\s[^>]*?message="([^"]*)"/.exec(body)?.[1] ?? "");
-  const line = message.split("\n").find((text) => text.trim() !== "") ?? "no message";
-  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+  const lines = stripVTControlCharacters(message).split("\n").map((text) => text.trim());
+  const line = lines.filter((text) => text !== "").join(" | ") || "no message";
+  return line.length > 900 ? `${line.slice(0, 300)} … ${line.slice(-600)}` : line;
 }
 
 const entities: Readonly<Record<string, string>> = {

@@ -33,11 +33,22 @@ Deno.test("a JUnit report is counted by tests, not by steps", () => {
   assert.deepEqual(counts, { passed: 3, failed: 2, skipped: 1 });
 });
 
-Deno.test("a failed test is named with the first line of its message", () => {
+Deno.test("a failed test is named with its message in one line", () => {
   assert.deepEqual(countTests(report).failures, [
     { name: "bad", reason: "Error: x < y" },
     { name: "bad step", reason: "1 test step failed" },
   ]);
+});
+
+Deno.test("of a long message the beginning and the end are told, without colours", () => {
+  const printed = Array.from({ length: 200 }, (_, line) => `line ${line}`).join("&#10;");
+  const long = report.replace(
+    "Error: x &lt; y",
+    `\u001b[31mError\u001b[0m: late:&#10;&#10;${printed}`,
+  );
+  const reason = countTests(long).failures[0]?.reason ?? "";
+  assert.match(reason, /^Error: late: \| line 0 \| line 1 .* … .* \| line 199$/);
+  assert.ok(reason.length < 1000);
 });
 
 Deno.test("a report that was cut off is refused, not counted as nothing", () => {

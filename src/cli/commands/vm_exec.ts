@@ -35,8 +35,8 @@ export const vmExec = defineCommand({
         hint: `banger vm ssh ${found.vm.name} opens a shell`,
       });
     }
-    const client = await context.connect({ start: "never" });
-    return await runGuestCommand(context, client, {
+    const connect = (signal: AbortSignal) => context.connect({ start: "never", signal });
+    return await runGuestCommand(context, connect, {
       vm: found.vm.id,
       argv: [...rest],
       cwd: options.cwd ?? null,

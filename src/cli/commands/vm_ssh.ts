@@ -26,7 +26,7 @@ export const vmSsh = defineCommand({
     };
     const terminal = context.input.isTerminal && context.out.isTerminal;
     try {
-      const connect = () => context.connect({ start: "on_demand" });
+      const connect = (signal: AbortSignal) => context.connect({ start: "on_demand", signal });
       return await sshSession(context, connect, { vm, command, terminal });
     } catch (error) {
       if (rest.length === 0 || isBangerError(error, "cancelled")) throw error;

@@ -1,6 +1,7 @@
 import type { CliContext, DaemonPort } from "../context.ts";
 import { codeOfEnd, codeOfRefusal } from "./guest_end.ts";
 import { GuestCommand, type GuestCommandParams, type GuestIo } from "./guest_command.ts";
+import { interrupted } from "../interruptible.ts";
 import { printError } from "../print_error.ts";
 
 const stdinChunkBytes = 64 * 1024;
@@ -10,25 +11,30 @@ const stdinChunkBytes = 64 * 1024;
  * its exit code: its own, 128 + n when signal n killed it, 127 when it is not there, 126 when it
  * cannot be executed. The first Ctrl-C (SIGTERM, SIGHUP) goes to the command, the second ends it.
  *
- * @param client a connection of its own, which this takes over
+ * @param connect a connection of its own
  * @throws OutputClosed when nobody reads the output any more (the command is ended);
- * BangerError `unavailable` when guest or daemon go away
+ * BangerError `unavailable` when guest or daemon go away, `cancelled` by a signal before the command was asked for
  */
 export async function runGuestCommand(
   context: CliContext,
-  client: DaemonPort,
+  connect: (signal: AbortSignal) => Promise<DaemonPort>,
   params: GuestCommandParams,
   stdin = true,
 ): Promise<number> {
-  const command = await GuestCommand.start(client, params, stdin);
+  const stop = new AbortController();
+  let command: GuestCommand | undefined;
   let signals = 0;
+  // From before the command is asked for: a signal that comes meanwhile ends all of this, not only this process.
   const undo = context.onSignals((signal) => {
     signals += 1;
-    if (signals > 1) command.signal("KILL");
+    if (command === undefined) stop.abort(interrupted(signal));
+    else if (signals > 1) command.signal("KILL");
     else command.signal(signal.slice("SIG".length) as "INT" | "TERM" | "HUP" | "QUIT");
-    if (signals > 2) command.abandon("interrupted");
+    if (signals > 2) command?.abandon("interrupted");
   });
   try {
+    const client = await connect(stop.signal);
+    command = await GuestCommand.start(client, params, stdin, stop.signal);
     return codeOfEnd(await command.finish(standardIo(context, stdin)));
   } catch (error) {
     const code = codeOfRefusal(error);

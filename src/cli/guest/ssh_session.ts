@@ -4,6 +4,7 @@ import { sshArgs } from "../../guest/ssh_args.ts";
 import { BangerError, isBangerError } from "../../model/errors.ts";
 import { runAttached } from "../../process/run_attached.ts";
 import type { CliContext, DaemonPort } from "../context.ts";
+import { interruptible } from "../interruptible.ts";
 import { printError } from "../print_error.ts";
 import { codeOfRefusal } from "./guest_end.ts";
 import { sshAnswers, waitForSsh } from "./wait_for_ssh.ts";
@@ -25,26 +26,41 @@ const sshFailed = 255;
  * arguments nor a shell in between ever have it.
  *
  * @param connect a connection to the daemon, which is closed while ssh runs
- * @throws BangerError `precondition` when there is no ssh client, `unavailable` when ssh itself failed
+ * @throws BangerError `precondition` when there is no ssh client, `unavailable` when ssh itself failed, `cancelled`
+ * by a signal before it ran
  */
 export async function sshSession(
   context: CliContext,
-  connect: () => Promise<DaemonPort>,
+  connect: (signal: AbortSignal) => Promise<DaemonPort>,
   wanted: SshSession,
 ): Promise<number> {
-  const client = await connect();
   let way: ResultOf<"vm.ssh">;
   try {
-    way = await announce(context, client, wanted);
+    way = await interruptible(context, (signal) => findWay(context, connect, wanted, signal));
   } catch (error) {
     const code = codeOfRefusal(error);
     if (code === undefined) throw error;
     printError(context.err, error, context.verbose);
     return code;
+  }
+  return await overSsh(context, way, wanted.terminal);
+}
+
+/** Tells the guest what is to run, and waits until its ssh server is there. */
+async function findWay(
+  context: CliContext,
+  connect: (signal: AbortSignal) => Promise<DaemonPort>,
+  wanted: SshSession,
+  signal: AbortSignal,
+): Promise<ResultOf<"vm.ssh">> {
+  const client = await connect(signal);
+  try {
+    const way = await announce(context, client, wanted, signal);
+    await waitForSsh(way.target, signal);
+    return way;
   } finally {
     client.close();
   }
-  return await overSsh(context, way, wanted.terminal);
 }
 
 async function overSsh(
@@ -61,7 +77,6 @@ async function overSsh(
     terminal: terminal ? "force" : "none",
     ...(session === null ? {} : { session }),
   });
-  await waitForSsh(target);
   let kill: (name: Deno.Signal) => void = () => {};
   // ssh has the terminal in raw mode, so Ctrl-C is a byte for the guest. Other signals are passed on.
   const undo = context.onSignals((signal) => {
@@ -84,13 +99,14 @@ async function announce(
   context: CliContext,
   client: DaemonPort,
   { vm, command }: SshSession,
+  signal: AbortSignal,
 ): Promise<ResultOf<"vm.ssh">> {
   try {
-    return await client.call("vm.ssh", { vm, command });
+    return await client.call("vm.ssh", { vm, command }, signal);
   } catch (error) {
     const isSilent = isBangerError(error, "unavailable") || isBangerError(error, "timeout");
     if (!isSilent || command.argv.length > 0) throw error;
-    const plain = await client.call("vm.ssh", { vm, command: null });
+    const plain = await client.call("vm.ssh", { vm, command: null }, signal);
     if (!context.quiet) {
       context.err.write(
         "note: The guest's agent does not answer; this is a plain shell of root's\n",

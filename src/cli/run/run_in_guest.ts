@@ -27,9 +27,9 @@ export async function runInGuest(
     imageDefaults: true,
     workspace: "inside",
   };
-  const connect = () => context.connect({ start: "never" });
+  const connect = (signal: AbortSignal) => context.connect({ start: "never", signal });
   if (context.input.isTerminal && context.out.isTerminal) {
     return await sshSession(context, connect, { vm: vm.id, command: what, terminal: true });
   }
-  return await runGuestCommand(context, await connect(), { vm: vm.id, ...what });
+  return await runGuestCommand(context, connect, { vm: vm.id, ...what });
 }

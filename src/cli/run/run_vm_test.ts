@@ -136,6 +136,18 @@ Deno.test("Ctrl-C while the VM boots cancels, waits until that is unwound and ex
     assert.ok(!daemon.methods.includes("vm.exec"));
   }));
 
+Deno.test("Ctrl-C while the command is being asked for ends it, and the VM goes", () =>
+  withGuest(async (daemon) => {
+    const argv = ["vm", "run", "--no-workspace", "--rm", "--", "sleep", "300"];
+    const { code, err } = await runFake(argv, {
+      ...surroundings(daemon, "/"),
+      onReady: (send) => daemon.onExec = () => void setTimeout(() => send("SIGINT"), 20),
+    });
+    assert.equal(code, 130);
+    assert.match(err.text, /Error: Interrupted/);
+    assert.deepEqual(daemon.methods, ["vm.create", "vm.exec", "vm.delete"]);
+  }));
+
 Deno.test("the first Ctrl-C goes to the guest's command, the second ends it", () =>
   withGuest(async (daemon) => {
     let send: (signal: "SIGINT") => void = () => {};

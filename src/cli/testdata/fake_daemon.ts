@@ -62,6 +62,8 @@ export class FakeDaemon {
   bootForever = false;
   /** Called when the VM is asked for. */
   onCreate: () => void = () => {};
+  /** Set: a command in the guest is never answered; this is called when one is asked for. */
+  onExec: (() => void) | undefined;
   /** Set: every call is refused with it. */
   refusal: BangerError | undefined;
   openLinks = 0;
@@ -87,8 +89,16 @@ export class FakeDaemon {
         if (view === undefined) throw new BangerError("not_found", "no such operation");
         return view;
       },
-      upgrade: <M extends UpgradingMethod>(method: M, params: ParamsOf<M>) => {
+      upgrade: <M extends UpgradingMethod>(
+        method: M,
+        params: ParamsOf<M>,
+        signal?: AbortSignal,
+      ) => {
         this.calls.push({ method, params });
+        if (this.onExec !== undefined) {
+          this.onExec();
+          return until(new Promise<never>(() => {}), signal);
+        }
         const result = { upgraded: "banger-mux/1" } as ResultOf<M>;
         return Promise.resolve({
           result,
