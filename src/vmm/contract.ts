@@ -122,6 +122,6 @@ export interface Vmm {
    * VM runs.
    */
   clear(places: Pick<MachineSpec, "runDir" | "memoryPaths">): Promise<void>;
-  /** Takes over a running VM; `null` when it no longer runs. */
+  /** Takes over a running VM, or answers the machine that has it already; `null` when it no longer runs. */
   adopt(handle: VmmHandle): Promise<Machine | null>;
 }

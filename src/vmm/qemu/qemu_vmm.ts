@@ -13,7 +13,7 @@ import { recordConsole } from "./console_recorder.ts";
 import { ConsoleRing } from "./console_ring.ts";
 import { endProcess } from "../end_process.ts";
 import { defaultLimits, type QemuLimits } from "./limits.ts";
-import { QemuMachine, removeLeftovers } from "./qemu_machine.ts";
+import { type QemuConnections, QemuMachine, removeLeftovers } from "./qemu_machine.ts";
 import { QmpClient } from "./qmp_client.ts";
 import { socketPaths } from "./socket_paths.ts";
 import { connectUnix } from "./unix_link.ts";
@@ -24,6 +24,8 @@ export class QemuVmm implements Vmm {
   readonly #processes: HostProcesses;
   readonly #limits: QemuLimits;
   readonly #memory: MemoryFiles;
+  /** The machines that this driver watches, by process: a VMM's monitor answers one connection at a time. */
+  readonly #machines = new Map<string, QemuMachine>();
 
   constructor(
     processes: HostProcesses,
@@ -66,11 +68,7 @@ export class QemuVmm implements Vmm {
     spec.onProcess?.(handle);
     const connections = await this.#connect(spec, process, ring, watching.signal, signal);
     undo.move();
-    return new QemuMachine(
-      handle,
-      { processes: this.#processes, memory: this.#memory, limits: this.#limits, watching },
-      connections,
-    );
+    return this.#watch(handle, watching, connections);
   }
 
   async clear({ runDir, memoryPaths }: Pick<MachineSpec, "runDir" | "memoryPaths">): Promise<void> {
@@ -84,12 +82,29 @@ export class QemuVmm implements Vmm {
       await removeLeftovers(handle, this.#memory);
       return null;
     }
-    const watching = new AbortController();
-    return new QemuMachine(
+    const known = this.#machines.get(processKey(handle));
+    if (known !== undefined && known.handle.runDir === handle.runDir) return known;
+    return this.#watch(handle, new AbortController(), { qmp: null, console: null });
+  }
+
+  #watch(
+    handle: VmmHandle,
+    watching: AbortController,
+    connections: QemuConnections,
+  ): QemuMachine {
+    const machine = new QemuMachine(
       handle,
       { processes: this.#processes, memory: this.#memory, limits: this.#limits, watching },
-      { qmp: null, console: null },
+      connections,
     );
+    const key = processKey(handle);
+    this.#machines.set(key, machine);
+    const forget = () => {
+      if (this.#machines.get(key) === machine) this.#machines.delete(key);
+    };
+    // When the VM has ended, and when it is let go of.
+    watching.signal.addEventListener("abort", forget, { once: true });
+    return machine;
   }
 
   /**
@@ -147,6 +162,11 @@ export class QemuVmm implements Vmm {
 }
 
 const refusalCode = "QEMU_REFUSED";
+
+/** A process of this boot; a recycled pid is another one. */
+function processKey({ process: { pid, startTicks } }: VmmHandle): string {
+  return `${pid} ${startTicks}`;
+}
 
 function refused(how: string, stderr: string): BangerError {
   return new BangerError("internal", `Cannot start QEMU: it ended with ${how}`, {

@@ -270,6 +270,25 @@ Deno.test("a VM outlives the daemon that started it, is adopted and ended by the
   assert.equal(await new QemuVmm(fake, limits).adopt(handle), null);
 });
 
+Deno.test("a VM that is watched already is adopted as what it is, until it is let go of", async () => {
+  await using fake = await FakeQemu.make(stays, obedient);
+  const driver = new QemuVmm(fake, limits);
+  const launched = await driver.launch(fake.spec, never);
+  const again = await driver.adopt(JSON.parse(JSON.stringify(launched.handle)));
+  assert.equal(again, launched);
+  const { runDir: _, ...rest } = launched.handle;
+  const elsewhere = await driver.adopt({ ...rest, runDir: `${fake.dir}/state` });
+  assert.notEqual(elsewhere, launched);
+  elsewhere?.release();
+  launched.release();
+  const released = await driver.adopt(launched.handle);
+  assert.notEqual(released, launched);
+  await released?.kill();
+  await released?.ended;
+  assert.equal(await driver.adopt(launched.handle), null);
+  await fake.assertClean();
+});
+
 Deno.test("a handle of a recycled pid is nobody's VM", async () => {
   await using fake = await FakeQemu.make(stays, obedient);
   const machine = await new QemuVmm(fake, limits).launch(fake.spec, never);
