@@ -23,7 +23,7 @@ class Daemon implements AsyncDisposable {
   readonly session: AgentSession;
   readonly lanes: Lanes;
   /** Connections to lanes, in the order in which they were opened. */
-  readonly links: { readonly lane: number; readonly link: LaneLink }[] = [];
+  readonly links: { readonly lane: number; readonly link: LaneLink; sentBytes: number }[] = [];
   nowMs = 0;
   readonly #client: Mux;
   readonly #served: Mux;
@@ -35,7 +35,13 @@ class Daemon implements AsyncDisposable {
       count,
       open: async (lane) => {
         const link = await vm.machine.openLane(lane);
-        this.links.push({ lane, link });
+        const opened = { lane, link, sentBytes: 0 };
+        this.links.push(opened);
+        const write = link.write.bind(link);
+        link.write = async (bytes) => {
+          await write(bytes);
+          opened.sentBytes += bytes.length;
+        };
         return link;
       },
       monotonicMs: () => this.nowMs,
@@ -133,7 +139,7 @@ function sleep(ms: number): Promise<void> {
 
 /** Looks again until it is so; for what the guest does by itself. */
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (let look = 0; look < 100; look++) {
+  for (let look = 0; look < 600; look++) {
     if (await isSo()) return;
     await sleep(100);
   }
@@ -331,8 +337,8 @@ Deno.test({
 
         const into = daemon.run(["sh", "-c", "wc -c; echo whole"], true);
         const sending = feed(into, 1024 * mib).catch(() => "broken off");
-        await until("stdin has a lane", () => Promise.resolve(daemon.links.length === 2));
-        await sleep(500);
+        // Until it has, a lane that goes away is none that breaks: stdin stays on the link.
+        await until("stdin moves", () => Promise.resolve((daemon.links[1]?.sentBytes ?? 0) > mib));
         daemon.links[1]!.link.close();
         assert.equal(await sending, "broken off");
         const text = await allOf(into).catch(() => new Uint8Array(0));
