@@ -391,15 +391,42 @@ localTest("an archive that is damaged or hostile is refused, and nothing is left
   await nothingLeft(banger);
 });
 
-localTest("Ctrl-C ends a pull and leaves nothing, and so does an end without a word", async (
-  banger,
-  dir,
-) => {
+/** A layout with one layer that takes a moment to read. */
+async function writeLargeLayout(dir: string): Promise<void> {
   const noise = new Uint8Array(300 * 1024 ** 2);
   for (let at = 0; at < noise.length; at += 65536) {
     crypto.getRandomValues(noise.subarray(at, at + 65536));
   }
   await writeLayout(dir, layoutOf({ "": [tarOf([{ name: "noise", content: noise }])] }));
+}
+
+localTest("two pulls of one layout at once are one, which goes on when either ends", async (
+  banger,
+  dir,
+) => {
+  const layout = `${dir}/large`;
+  await writeLargeLayout(layout);
+  await banger.ok(["image", "list"]);
+  const state = await stateDirOf(banger);
+  const begun = async () => (await namesIn(`${state}/staging`)).length > 0;
+  for (const killed of [0, 1]) {
+    const pulls = [0, 1].map(() => new WatchedRun(banger, ["image", "pull", `oci:${layout}`]));
+    await until("the file system is begun", begun);
+    pulls[killed]!.kill("SIGKILL");
+    assert.equal(await pulls[killed]!.end(), 137);
+    const other = pulls[1 - killed]!;
+    assert.equal(await other.end(), 0, other.stderr);
+    await run("e2fsck", ["-fn", (await shown(banger, "large")).rootfsPath], { timeoutMs: 60_000 });
+    await banger.ok(["image", "delete", "large"]);
+  }
+  await nothingLeft(banger);
+});
+
+localTest("Ctrl-C ends a pull and leaves nothing, and so does an end without a word", async (
+  banger,
+  dir,
+) => {
+  await writeLargeLayout(dir);
   await banger.ok(["image", "list"]);
   const staging = `${await stateDirOf(banger)}/staging`;
   for (const [signal, code] of [["SIGINT", 130], ["SIGKILL", 137]] as const) {

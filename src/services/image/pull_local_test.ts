@@ -6,10 +6,13 @@ import {
 } from "../../../tests/support/image_service_fixture.ts";
 import { layoutOf, writeLayout } from "../../../tests/support/layout_fixture.ts";
 import { tarOf } from "../../../tests/support/tar_fixture.ts";
+import type { RunFlattener } from "../../layers/apart/flatten_apart.ts";
 import { isBangerError } from "../../model/errors.ts";
 import { type LocalImageSource, parseImageSource } from "../../model/image_source.ts";
+import type { StageReporter } from "../../model/stages.ts";
 import { archiveFile, layoutDirectory } from "../../oci/host/host_files.ts";
 import { serveBytes } from "../../oci/host/serve_bytes.ts";
+import type { LocalBytes } from "../../oci/local_bytes.ts";
 import { memoryLinks } from "../../wire/memory_link.ts";
 import { ImageService } from "./image_service.ts";
 import { registryImages } from "./registry_images.ts";
@@ -18,41 +21,59 @@ const never = new AbortController().signal;
 const layer = (text: string) =>
   tarOf([{ name: "etc/", type: "5" }, { name: "etc/x", content: text }]);
 
+interface PullOptions {
+  readonly name?: string;
+  readonly refresh?: boolean;
+  readonly reporter?: StageReporter;
+  /** Ends the client, too. */
+  readonly signal?: AbortSignal;
+  /** What stands between the client and its files. */
+  readonly through?: (files: LocalBytes) => LocalBytes;
+}
+
 /** A service, and pulls as the CLI makes them: it offers the bytes, then asks for the image. */
 async function withService(
   body: (
-    pull: (text: string, options?: { name?: string; refresh?: boolean }) => Promise<string>,
+    pull: (text: string, options?: PullOptions) => Promise<string>,
     service: ImageService,
     dir: string,
     events: string[],
+    flattened: readonly string[],
   ) => Promise<void>,
 ): Promise<void> {
   await using base = await imageServiceDeps();
   const { uid, arch, now } = base;
   const blobsDir = `${base.root}/blobs`;
-  const flatten = flattenHere({ stagingDir: base.paths.stagingDir, blobsDir });
+  const unpack = flattenHere({ stagingDir: base.paths.stagingDir, blobsDir });
+  const flattened: string[] = [];
+  const flatten: RunFlattener = (job, ...rest) => {
+    flattened.push(job.staging);
+    return unpack(job, ...rest);
+  };
   const deps = { ...base, registry: registryImages({ blobsDir, flatten, uid, arch, now }) };
   const service = new ImageService(deps);
-  const reporter = recordingReporter();
-  const pull = async (text: string, { name, refresh = false }: {
-    name?: string;
-    refresh?: boolean;
-  } = {}) => {
+  const shown = recordingReporter();
+  const pull = async (
+    text: string,
+    { name, refresh = false, reporter = shown, signal = never, through = (all) => all }:
+      PullOptions = {},
+  ) => {
     const source = parseImageSource(text) as LocalImageSource;
     const { path } = source;
     const files = source.kind === "oci-layout" ? layoutDirectory(path) : archiveFile(path);
     const [ours, theirs] = memoryLinks();
     const { id, serve } = service.offer();
-    const over = Promise.all([serve(ours), serveBytes(theirs, files)]);
+    const over = Promise.all([serve(ours), serveBytes(theirs, through(files))]);
+    signal.addEventListener("abort", () => theirs.close());
     try {
       const options = { name: name ?? null, refresh };
-      return (await service.pullLocalImage(source, id, options, reporter, never)).name;
+      return (await service.pullLocalImage(source, id, options, reporter, signal)).name;
     } finally {
       theirs.close();
       await over;
     }
   };
-  await body(pull, service, base.root, reporter.events);
+  await body(pull, service, base.root, shown.events, flattened);
   const blobs = await Array.fromAsync(Deno.readDir(`${blobsDir}/sha256`)).catch(() => []);
   assert.deepEqual(blobs, [], "no copy of a layer stays");
 }
@@ -191,5 +212,104 @@ Deno.test("a pull that failed before anything was there does not spoil the next 
     await assert.rejects(pull(`oci:${root}/a:1`));
     await Deno.remove(`${root}/blobs`);
     assert.equal(await pull(`oci:${root}/a:1`), "a-1");
+  });
+});
+
+/** Files whose layers cannot be read before `open`; tells how often one was asked for. */
+function gate() {
+  const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+  const state = { open, asked: 0 };
+  const through = (files: LocalBytes): LocalBytes => ({
+    size: (name, signal) => files.size(name, signal),
+    async *read(name, range, signal) {
+      if (range.length >= layer("").length) {
+        state.asked++;
+        await opened;
+      }
+      yield* files.read(name, range, signal);
+    },
+  });
+  return { state, through };
+}
+
+/** A reporter, and when it has seen the layers begin to come. */
+function watching() {
+  const begun = Promise.withResolvers<void>();
+  const reporter = recordingReporter();
+  const stage: StageReporter["stage"] = (stage, body) => {
+    if (stage.id === "image.layers") begun.resolve();
+    return reporter.stage(stage, body);
+  };
+  return { begun: begun.promise, reporter: { ...reporter, stage } };
+}
+
+/** Two pulls of one layout, of which the second has joined the first, that reads no layer yet. */
+async function twoAtOnce(
+  pull: (text: string, options?: PullOptions) => Promise<string>,
+  source: string,
+) {
+  const [first, second] = [gate(), gate()];
+  const [shownFirst, shownSecond] = [watching(), watching()];
+  const stop = new AbortController();
+  const { signal } = stop;
+  const pulls = [
+    pull(source, { through: first.through, reporter: shownFirst.reporter, signal }),
+    shownFirst.begun.then(() =>
+      pull(source, { through: second.through, reporter: shownSecond.reporter })
+    ),
+  ] as const;
+  for (const each of pulls) each.catch(() => {});
+  await shownSecond.begun;
+  return { first: first.state, second: second.state, stop, pulls, shownSecond };
+}
+
+Deno.test("pulls of one layout at once share one, and each sees it", async () => {
+  await withService(async (pull, service, root, _events, flattened) => {
+    await writeLayout(`${root}/a`, layoutOf({ "1": [layer("a")] }));
+    const { first, second, pulls, shownSecond } = await twoAtOnce(pull, `oci:${root}/a:1`);
+    second.open();
+    first.open();
+    assert.deepEqual(await Promise.all(pulls), ["a-1", "a-1"]);
+    assert.equal(second.asked, 0, "its layers were read twice");
+    assert.equal(flattened.length, 1, "it was unpacked twice");
+    assert.deepEqual(shownSecond.reporter.events.toSorted(), [
+      ...["finished image.layers", "finished image.rootfs"],
+      ...["started image.layers", "started image.rootfs"],
+    ]);
+    assert.equal((await service.listImages()).length, 1);
+  });
+});
+
+Deno.test("of two pulls of one layout the second goes on when the one that reads ends", async () => {
+  await withService(async (pull, service, root) => {
+    await writeLayout(`${root}/a`, layoutOf({ "1": [layer("a"), layer("b")] }));
+    const { second, stop, pulls, shownSecond } = await twoAtOnce(pull, `oci:${root}/a:1`);
+    second.open();
+    stop.abort(new Error("left"));
+    await assert.rejects(pulls[0], /left/);
+    assert.equal(await pulls[1], "a-1");
+    assert.equal(second.asked, 2);
+    assert.match(shownSecond.reporter.events.join(), /has ended: it is read again/);
+    assert.equal((await service.listImages()).length, 1);
+    const state = `${root}/.local/state/banger`;
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(`${state}/staging`)), []);
+  });
+});
+
+Deno.test("what one of two pulls at once finds wrong is told to both, once", async () => {
+  await withService(async (pull, service, root) => {
+    const files = layoutOf({ "1": [layer("a")] });
+    const [name, bytes] = [...files].find(([, content]) => content.length >= 2048) ?? [];
+    bytes![600]! ^= 1;
+    files.set(name!, bytes!);
+    await writeLayout(`${root}/a`, files);
+    const { first, second, pulls } = await twoAtOnce(pull, `oci:${root}/a:1`);
+    second.open();
+    first.open();
+    for (const each of pulls) {
+      await assert.rejects(each, (error) => isBangerError(error, "untrusted"));
+    }
+    assert.equal(second.asked, 0);
+    assert.deepEqual(await service.listImages(), []);
   });
 });
