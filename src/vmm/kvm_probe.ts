@@ -1,5 +1,11 @@
 import { BangerError, isBangerError, reasonOf } from "../model/errors.ts";
 import type { MachineSpec, Vmm } from "./contract.ts";
+import {
+  keepKvmVerdict,
+  keptKvmVerdict,
+  type KvmFinding,
+  type KvmProbeKey,
+} from "./kvm_verdicts.ts";
 
 /** What the marker initrd prints when a kernel reached user space. */
 export const kvmMarker = "BANGER-KVM-OK";
@@ -17,34 +23,17 @@ const lookMs = 200;
 const talkative = "loglevel=7";
 /** How much of the console is looked at. */
 const consoleBytes = 64 * 1024;
-/** Longest cache file that is read, in bytes. */
-const maxCacheBytes = 64 * 1024;
 
 /** Whether KVM runs kernels here. */
-export interface KvmVerdict {
-  readonly usable: boolean;
-  /** One clause that says why, such as "the kernel did not start within 3 s". */
-  readonly reason: string;
-  /** What the user can do; `null` when there is nothing. */
-  readonly hint: string | null;
+export interface KvmVerdict extends KvmFinding {
   /** How long the trial took, in ms; 0 when the verdict was remembered. */
   readonly tookMs: number;
-}
-
-/** What the verdict depends on: when any of it changes, the trial is made again. */
-export interface KvmProbeKey {
-  /** `/proc/sys/kernel/random/boot_id`. */
-  readonly bootId: string;
-  /** SHA-256 of the kernel. */
-  readonly kernelDigest: string;
-  /** Version of the VMM, or what stands for it. */
-  readonly vmmVersion: string;
 }
 
 /** A trial. */
 export interface KvmProbeSpec {
   readonly key: KvmProbeKey;
-  /** JSON file that remembers the verdict. */
+  /** File that remembers verdicts. */
   readonly cachePath: string;
   /**
    * A machine with the real kernel and the marker initrd, without disks and network, in directories of its
@@ -65,18 +54,15 @@ export async function probeKvm(
   spec: KvmProbeSpec,
   signal: AbortSignal,
 ): Promise<KvmVerdict> {
-  const remembered = await readCache(spec);
-  if (remembered !== undefined) return { ...remembered, tookMs: 0 };
+  const kept = keptKvmVerdict(spec.cachePath, spec.key);
+  if (kept !== undefined) return { ...kept, tookMs: 0 };
   const startedAt = performance.now();
   const trial = await tryOut(vmm, spec, signal);
-  const verdict = { ...trial, tookMs: Math.round(performance.now() - startedAt) };
-  await writeCache(spec, verdict);
-  return verdict;
+  keepKvmVerdict(spec.cachePath, spec.key, trial);
+  return { ...trial, tookMs: Math.round(performance.now() - startedAt) };
 }
 
-type Finding = Omit<KvmVerdict, "tookMs">;
-
-async function tryOut(vmm: Vmm, spec: KvmProbeSpec, signal: AbortSignal): Promise<Finding> {
+async function tryOut(vmm: Vmm, spec: KvmProbeSpec, signal: AbortSignal): Promise<KvmFinding> {
   const limit = new AbortController();
   const limitTimer = setTimeout(() => limit.abort(), trialTimeoutMs);
   const silence = new Silence(() => limit.abort());
@@ -94,7 +80,7 @@ async function boot(
   silence: Silence,
   signal: AbortSignal,
   limit: AbortSignal,
-): Promise<Finding> {
+): Promise<KvmFinding> {
   const stop = AbortSignal.any([signal, limit]);
   const commandLine = [...spec.machine.commandLine, talkative];
   try {
@@ -123,13 +109,13 @@ async function boot(
   }
 }
 
-function ends(console: string): Finding {
+function ends(console: string): KvmFinding {
   const reason = "the kernel ends before it reaches user space";
   const last = console.trim().split("\n").at(-1)?.replace(/[^ -~]/g, "").slice(0, 120) ?? "";
   return { usable: false, reason: last === "" ? reason : `${reason} ("${last}")`, hint: null };
 }
 
-function hangs(limitMs: number, wasSilent: boolean): Finding {
+function hangs(limitMs: number, wasSilent: boolean): KvmFinding {
   const reason = wasSilent
     ? `the kernel does not start with it within ${Math.round(limitMs / 1000)} s`
     : "the kernel starts with it but hangs";
@@ -171,7 +157,7 @@ class Silence {
 }
 
 /** QEMU opens /dev/kvm itself, with the rights that it will have; its words tell what was wrong. */
-function refusalOf(error: BangerError): Finding {
+function refusalOf(error: BangerError): KvmFinding {
   const detail = error.detail ?? "";
   if (/Permission denied/.test(detail)) {
     return {
@@ -195,33 +181,4 @@ async function endOf(ended: Promise<unknown>, stop: AbortSignal): Promise<void> 
   if (stop.aborted) stopped.resolve();
   await Promise.race([ended, stopped.promise]);
   stop.removeEventListener("abort", onAbort);
-}
-
-async function readCache(spec: KvmProbeSpec): Promise<Finding | undefined> {
-  try {
-    const { size } = await Deno.stat(spec.cachePath);
-    if (size > maxCacheBytes) return undefined;
-    const cached: unknown = JSON.parse(await Deno.readTextFile(spec.cachePath));
-    if (typeof cached !== "object" || cached === null) return undefined;
-    const entry = cached as Record<string, unknown>;
-    if (entry.key !== keyText(spec.key)) return undefined;
-    const { usable, reason, hint } = entry;
-    if (typeof usable !== "boolean" || typeof reason !== "string") return undefined;
-    return { usable, reason, hint: typeof hint === "string" ? hint : null };
-  } catch {
-    // Missing or damaged: the trial is made again.
-    return undefined;
-  }
-}
-
-async function writeCache(spec: KvmProbeSpec, verdict: KvmVerdict): Promise<void> {
-  const { usable, reason, hint } = verdict;
-  const text = JSON.stringify({ key: keyText(spec.key), usable, reason, hint });
-  const temporary = `${spec.cachePath}.${spec.machine.vmId}`;
-  await Deno.writeTextFile(temporary, `${text}\n`, { mode: 0o600 });
-  await Deno.rename(temporary, spec.cachePath);
-}
-
-function keyText({ bootId, kernelDigest, vmmVersion }: KvmProbeKey): string {
-  return JSON.stringify([bootId, kernelDigest, vmmVersion]);
 }

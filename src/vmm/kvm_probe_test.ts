@@ -44,6 +44,12 @@ Deno.test("KVM is usable when the kernel gets to the marker, and that is remembe
     const other = { ...spec, key: { ...spec.key, bootId: "another boot" } };
     await probeKvm(vmm, other, never);
     assert.equal(launched.length, 2);
+    // Two kernels in turn: each is tried out once.
+    const key = { ...other.key, kernelDigest: "sha256:2" };
+    for (const each of [{ ...spec, key }, other, { ...spec, key }]) {
+      await probeKvm(vmm, each, never);
+    }
+    assert.equal(launched.length, 3);
   }));
 
 Deno.test("a kernel that ends too early is quoted, without what could harm a terminal", () =>
