@@ -29,8 +29,8 @@ const probeFile = "probe-initrd.img";
  * the trial of an accelerator. A kernel without modules has its drivers built in, and its initrd is a
  * few programs only; of a modules disk, what the guest's devices need is taken along.
  *
- * @throws BangerError `precondition` when busybox is missing, `untrusted` when the modules are not
- * what this needs, `cancelled`
+ * @throws BangerError `precondition` when busybox or what unpacks modules is missing, `untrusted` when
+ * the modules are not what this needs, `cancelled`
  */
 export async function completeKernel(
   dir: string,
@@ -48,7 +48,7 @@ export async function completeKernel(
 
 async function writeOwnInitrd(
   dir: string,
-  { modules, busyboxPath }: IncompleteKernel,
+  { modules, busyboxPath, signal }: IncompleteKernel,
 ): Promise<void> {
   const path = `${dir}/${initrdFile}`;
   if (modules === null) {
@@ -56,7 +56,7 @@ async function writeOwnInitrd(
     return;
   }
   using disk = await openDisk(`${dir}/${modules}`, modules);
-  await writeInitrd(path, { busyboxPath, modules: disk });
+  await writeInitrd(path, { busyboxPath, modules: disk, signal });
 }
 
 async function openDisk(path: string, name: string): Promise<ModuleDisk> {

@@ -37,6 +37,7 @@ export interface InitrdSources {
    * all drivers built in.
    */
   readonly modules: string | ModuleSource | null;
+  readonly signal?: AbortSignal;
 }
 
 /** What was written. */
@@ -48,14 +49,15 @@ export interface WrittenInitrd {
 
 /**
  * Writes the initrd that takes a kernel to the guest kit (`init_script.ts` tells how) to `path`,
- * as an uncompressed cpio archive: under emulation every decompressor costs more than the copy.
+ * as an uncompressed cpio archive of uncompressed modules: under emulation every decompressor costs more
+ * than the copy.
  *
- * @throws BangerError `precondition` when busybox is missing or not static, `untrusted` when the
- * module tree lacks what is needed
+ * @throws BangerError `precondition` when busybox is missing or not static, or what unpacks
+ * modules is; `untrusted` when the module tree lacks what is needed or is damaged; `cancelled`
  */
 export async function writeInitrd(path: string, sources: InitrdSources): Promise<WrittenInitrd> {
-  const { busyboxPath } = sources;
-  const tree = sources.modules === null ? null : await ModuleTree.open(sources.modules);
+  const { busyboxPath, modules: from, signal } = sources;
+  const tree = from === null ? null : await ModuleTree.open(from, { signal });
   const entries = await skeleton(busyboxPath, initScript);
   entries.push({ type: "directory", path: "modules" });
   const { names: modules, order } = tree === null

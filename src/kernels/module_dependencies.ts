@@ -1,6 +1,7 @@
 import { type IndexEntry, moduleIndex } from "./module_index.ts";
 import { moduleName } from "./module_info.ts";
 import type { ModuleTree } from "./module_tree.ts";
+import { plainModulePath } from "./unpack_module.ts";
 
 /**
  * Writes what `depmod` would into a module tree (modules.dep(5), depmod(8)), so that `modprobe` of
@@ -62,8 +63,9 @@ async function inBuildOrder(root: string, tree: ModuleTree) {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  const ranks = new Map(text.split("\n").map((path, index) => [path, index]));
-  const rank = (path: string) => ranks.get(path) ?? Number.MAX_SAFE_INTEGER;
+  // Older builds list modules that they compress later as plain ones.
+  const ranks = new Map(text.split("\n").map((path, index) => [plainModulePath(path), index]));
+  const rank = (path: string) => ranks.get(plainModulePath(path)) ?? Number.MAX_SAFE_INTEGER;
   return [...tree.files.values()].sort((a, b) =>
     rank(a.path) - rank(b.path) || (a.path < b.path ? -1 : 1)
   );

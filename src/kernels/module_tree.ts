@@ -1,18 +1,32 @@
 import { BangerError, reasonOf } from "../model/errors.ts";
 import { type ModuleInfo, moduleName, readModuleInfo } from "./module_info.ts";
 import { ModuleDirectory, type ModuleSource } from "./module_source.ts";
+import { isModulePath, plainModulePath, unpackModule } from "./unpack_module.ts";
+
+/** Most that all compressed modules of a tree may unpack to, each time that one is read; a large kernel's take half. */
+const maxUnpackedBytes = 1024 ** 3;
+/** Most times that one is unpacked: a tree that needs more is made to keep this host busy. */
+const maxUnpacked = 10_000;
 
 /** One module of a tree. */
 export interface ModuleFile {
   /** Canonical name, with underscores. */
   readonly name: string;
-  /** Path below the tree's root (`kernel/drivers/virtio/virtio.ko`). */
+  /** Path below the tree's root (`kernel/drivers/virtio/virtio.ko`, or `….ko.xz`). */
   readonly path: string;
 }
 
+/** How a tree is read. */
+export interface ModuleTreeOptions {
+  /** Ends the unpacking of a module. */
+  readonly signal?: AbortSignal | undefined;
+  /** Most that its compressed modules may unpack to in all; 1 GiB when left out. */
+  readonly unpackedBytes?: number;
+}
+
 /**
- * The modules of one `/lib/modules/VERSION` tree, as the Debian package leaves them: uncompressed
- * `.ko` files and `modules.builtin`; `modules.dep` is not needed.
+ * The modules of one `/lib/modules/VERSION` tree, as a distribution's package leaves them: `.ko` files,
+ * plain or compressed (gzip, xz, zstd), and `modules.builtin`; `modules.dep` is not needed.
  */
 export class ModuleTree {
   readonly #source: ModuleSource;
@@ -21,28 +35,37 @@ export class ModuleTree {
   /** Canonical names of what is built into the kernel. */
   readonly builtin: ReadonlySet<string>;
   readonly #infos = new Map<string, ModuleInfo>();
+  readonly #signal: AbortSignal | undefined;
+  #unpackedLeft = maxUnpacked;
+  #unpackedBytesLeft: number;
 
   private constructor(
     source: ModuleSource,
     files: ReadonlyMap<string, ModuleFile>,
     builtin: ReadonlySet<string>,
+    { signal, unpackedBytes = maxUnpackedBytes }: ModuleTreeOptions,
   ) {
     this.#source = source;
     this.files = files;
     this.builtin = builtin;
+    this.#signal = signal;
+    this.#unpackedBytesLeft = unpackedBytes;
   }
 
   /**
    * @param from a directory, or what the files are read from; it stays open as long as the tree is used
    * @throws BangerError `untrusted` when it is not a module tree
    */
-  static async open(from: string | ModuleSource): Promise<ModuleTree> {
+  static async open(
+    from: string | ModuleSource,
+    options: ModuleTreeOptions = {},
+  ): Promise<ModuleTree> {
     const source = typeof from === "string" ? new ModuleDirectory(from) : from;
     const files = new Map<string, ModuleFile>();
     let builtin: string;
     try {
       for await (const path of source.list("kernel")) {
-        if (!path.endsWith(".ko")) continue;
+        if (!isModulePath(path)) continue;
         const name = nameOfPath(path);
         files.set(name, { name, path });
       }
@@ -58,18 +81,30 @@ export class ModuleTree {
       );
     }
     const names = builtin.split("\n").filter((line) => line !== "").map(nameOfPath);
-    return new ModuleTree(source, files, new Set(names));
+    return new ModuleTree(source, files, new Set(names), options);
   }
 
-  /** The bytes of a module. */
-  read(file: ModuleFile): Promise<Uint8Array> {
-    return this.#source.read(file.path);
+  /**
+   * The bytes of a module, uncompressed.
+   *
+   * @throws BangerError as {@linkcode unpackModule}; Error when the file cannot be read
+   */
+  async read({ path }: ModuleFile): Promise<Uint8Array> {
+    const stored = await this.#source.read(path);
+    if (path === plainModulePath(path)) return stored;
+    if (this.#unpackedLeft-- <= 0) {
+      throw new BangerError("untrusted", `Cannot unpack module "${path}": it is one of too many`);
+    }
+    const maxBytes = this.#unpackedBytesLeft;
+    const module = await unpackModule(stored, path, { maxBytes, signal: this.#signal });
+    this.#unpackedBytesLeft -= module.length;
+    return module;
   }
 
   /**
    * What a module says about itself.
    *
-   * @throws BangerError `untrusted` when the file is not a module
+   * @throws BangerError `untrusted` when the file is not a module; as {@linkcode read}
    */
   async info(file: ModuleFile): Promise<ModuleInfo> {
     const known = this.#infos.get(file.name);
@@ -133,5 +168,5 @@ export class ModuleTree {
 }
 
 function nameOfPath(path: string): string {
-  return moduleName(path.slice(path.lastIndexOf("/") + 1).replace(/\.ko$/, ""));
+  return moduleName(plainModulePath(path.slice(path.lastIndexOf("/") + 1)).replace(/\.ko$/, ""));
 }

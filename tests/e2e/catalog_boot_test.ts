@@ -1,7 +1,7 @@
 /** A VM of a catalog's image: kernel and guest kit come in its bundle. */
 import assert from "node:assert/strict";
 import { type Banger, withBanger } from "../support/banger.ts";
-import { debianKernelDir, smallRootfs } from "../support/bundled_guest.ts";
+import { compressedModules, debianKernelDir, smallRootfs } from "../support/bundled_guest.ts";
 import { configure, firstRunMs, vmTest, withConfiguration } from "../support/end_to_end.ts";
 import { PublishedCatalog } from "../support/published_catalog.ts";
 
@@ -29,11 +29,12 @@ vmTest(
     const kit = await kitOf(cached);
     await cached.ok(["daemon", "stop"]);
     await smallRootfs(`${at.dir}/rootfs`);
+    await compressedModules(`${kernel}/modules.ext4`, `${at.dir}/modules`);
     await at.publish("publish-golden-image.sh", {
       ...{ name: "bundled", rootfs: `${at.dir}/rootfs`, kernel: `${kernel}/vmlinuz` },
       ...{ "kernel-name": "bundled-kernel", version, "command-line": "published=yes" },
-      // Its drivers are modules: the initrd is made here.
-      modules: `${kernel}/modules.ext4`,
+      // Its drivers are modules, and compressed: the initrd is made here.
+      modules: `${at.dir}/modules`,
       kit,
     });
     // Where nothing is built and no mirror answers, its kit is in the bundle, too.

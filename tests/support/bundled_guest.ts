@@ -23,6 +23,30 @@ export async function smallRootfs(path: string): Promise<void> {
   }
 }
 
+/**
+ * The modules disk `from` once more, as `path`, with the modules compressed as distributions do it: each
+ * form is among those that every boot needs.
+ */
+export async function compressedModules(from: string, path: string): Promise<void> {
+  const tree = await Deno.makeTempDir({ prefix: "banger-modules-" });
+  try {
+    await run("debugfs", ["-R", `rdump / ${tree}`, from], { timeoutMs: 60_000 });
+    await Deno.remove(`${tree}/lost+found`, { recursive: true }).catch(() => {});
+    const packers: readonly [string, string][] = [
+      ["virtio*.ko", "gzip"],
+      ["ext4.ko", "zstd -q --rm"],
+      ["*.ko", "xz --check=crc32 --lzma2=dict=1MiB"],
+    ];
+    for (const [names, packer] of packers) {
+      const action = ["-exec", ...packer.split(" "), "{}", "+"];
+      await run("find", [tree, "-name", names, ...action], { timeoutMs: 300_000 });
+    }
+    await run("mkfs.ext4", ["-q", "-F", "-d", tree, path, "256M"], { timeoutMs: 60_000 });
+  } finally {
+    await Deno.remove(tree, { recursive: true });
+  }
+}
+
 /** Directory of the Debian kernel in the cached home: as its package has it, and with what it boots with. */
 export async function debianKernelDir(banger: Banger): Promise<string> {
   await banger.ok(["kernel", "pull", debianKernel], { timeoutMs: firstRunMs });
