@@ -46,6 +46,7 @@ export function agentStep(deps: AgentDeps): StartStep {
     async start(context) {
       const { machine } = context.facts;
       if (machine === null) throw new Error("no machine was started");
+      context.facts.isBooting = true;
       const session = await context.reporter.stage(
         { id: "vm.boot", title: "Booting" },
         () => connect(deps, machine, context),

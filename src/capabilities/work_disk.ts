@@ -1,8 +1,10 @@
 import { exists } from "../files/exists.ts";
+import { removeIfThere } from "../files/remove_if_there.ts";
 import {
   copyWorkSeed,
   growWorkDisk,
   makeWorkDisk,
+  unfinishedWorkDisk,
   type WorkDiskSpec,
 } from "../images/work_disk.ts";
 import { BangerError } from "../model/errors.ts";
@@ -63,6 +65,12 @@ export function workDisks(deps: WorkDiskDeps): WorkDisks {
   return {
     make: ({ workDisk }, sizeBytes) => makeWorkDisk(specOf(deps, workDisk, sizeBytes)),
     grow: ({ workDisk }, sizeBytes) => growWorkDisk(workDisk, sizeBytes),
+    isLeft: async ({ workDisk }) =>
+      await exists(workDisk) || await exists(unfinishedWorkDisk(workDisk)),
+    drop: async ({ workDisk }) => {
+      await removeIfThere(unfinishedWorkDisk(workDisk));
+      await removeIfThere(workDisk);
+    },
   };
 }
 

@@ -20,6 +20,11 @@ export interface WorkDiskSpec {
 /** Name of the file systems of work disks. */
 export const workDiskLabel = "banger-work";
 
+/** Where a work disk is while it is being made that will be at `path`. */
+export function unfinishedWorkDisk(path: string): string {
+  return `${path}.new`;
+}
+
 /** The units of /sys/block/DISK/size, whatever the disk's own are. */
 const sectorBytes = 512;
 
@@ -33,7 +38,7 @@ const mostMadeHereBytes = 64 * 1024 ** 3;
  * @throws BangerError `exhausted` when there is no space
  */
 export async function makeWorkDisk(spec: WorkDiskSpec): Promise<void> {
-  const temporary = `${spec.path}.new`;
+  const temporary = unfinishedWorkDisk(spec.path);
   await removeIfThere(temporary);
   try {
     const made = { seconds: Math.floor(spec.nowMs / 1000), nanoseconds: 0 };
@@ -78,7 +83,7 @@ export async function copyWorkSeed(
   { path, sizeBytes }: Pick<WorkDiskSpec, "path" | "sizeBytes">,
   signal: AbortSignal,
 ): Promise<void> {
-  const temporary = `${path}.new`;
+  const temporary = unfinishedWorkDisk(path);
   await removeIfThere(temporary);
   try {
     const bytes = await allocatedBytes(seedPath).catch((cause) => {

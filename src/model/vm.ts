@@ -2,7 +2,10 @@ import type { VmId } from "./ids.ts";
 import type { Labels } from "./labels.ts";
 import type { PublishedPort } from "./published_port.ts";
 
-/** States of a VM. Only the VM service changes them; `failed` keeps the reason beside it. */
+/**
+ * States of a VM. Only the VM service changes them. `failed`: its guest broke while it started, or a reset could not be
+ * finished; one that the host could not start stays what it was.
+ */
 export const vmStates = [
   "created",
   "starting",
@@ -50,7 +53,7 @@ export interface VmRecord {
   readonly id: VmId;
   readonly config: VmConfig;
   readonly state: VmState;
-  /** Why it is `failed`; `null` otherwise. */
+  /** Why its last start or run did not end as it should, whatever state it is in now; `null` when it did. */
   readonly failure: string | null;
   /** Deleted as soon as its client goes away or the daemon starts again. */
   readonly ephemeral: boolean;

@@ -1,11 +1,15 @@
 import type { FaultOperation } from "./operation.ts";
 import { imageOperations } from "./image_operations.ts";
+import { portOperations } from "./port_operations.ts";
 import { startOperation } from "./start_operation.ts";
 import { vmOperations } from "./vm_operations.ts";
+import { workDiskOperations } from "./work_disk_operations.ts";
 
 /** Every operation of the matrix. */
 export const allOperations: readonly FaultOperation[] = [
   ...vmOperations,
+  ...portOperations,
+  ...workDiskOperations,
   ...imageOperations,
   startOperation,
 ];

@@ -14,6 +14,11 @@ export type Outcome =
   | { readonly how: "failed"; readonly error: BangerError }
   | { readonly how: "lost" };
 
+/** How many ports of its host a lane has. */
+const hostPortCount = 3;
+/** Where they are looked for: below what the kernel gives to outgoing connections. */
+const portRange = { first: 30_000, count: 2_700 } as const;
+
 /** A call that takes longer hangs, in milliseconds. */
 const callLimitMs = 40_000;
 
@@ -23,21 +28,24 @@ const callLimitMs = 40_000;
  */
 export class Lane implements AsyncDisposable {
   readonly fake: FakeHome;
+  /** Ports of the host that only VMs of this lane are published at. */
+  readonly hostPorts: readonly number[];
   /** Pids of the VMMs of VMs that no run may touch, by the VM's id. */
   readonly bystanders = new Map<string, number>();
   readonly #appDir: string;
   #daemon: FaultDaemon | undefined;
   #client: DaemonClient | undefined;
 
-  private constructor(fake: FakeHome, appDir: string) {
+  private constructor(fake: FakeHome, appDir: string, hostPorts: readonly number[]) {
     this.fake = fake;
     this.#appDir = appDir;
+    this.hostPorts = hostPorts;
   }
 
   /** Makes home and program, and starts the daemon. */
   static async make(): Promise<Lane> {
     const fake = await FakeHome.make('stats_poll_interval = "off"');
-    const lane = new Lane(fake, `${fake.dir}/app`);
+    const lane = new Lane(fake, `${fake.dir}/app`, freePorts(hostPortCount));
     await makeFaultApp(lane.#appDir);
     await lane.up();
     return lane;
@@ -45,6 +53,13 @@ export class Lane implements AsyncDisposable {
 
   get paths(): Paths {
     return this.fake.paths;
+  }
+
+  /** Each of the guest's ports from 8001 on has its own of the host's. */
+  wanted(guestPort: number): { readonly hostPort: number; readonly guestPort: number } {
+    const hostPort = this.hostPorts[guestPort - 8001];
+    if (hostPort === undefined) throw new Error(`port ${guestPort} is not of this lane`);
+    return { hostPort, guestPort };
   }
 
   /** The daemon that runs, or that ended last. */
@@ -133,4 +148,32 @@ export class Lane implements AsyncDisposable {
     await this.daemon.stop();
     await this.fake[Symbol.asyncDispose]();
   }
+}
+
+/** Whether somebody listens on a port of the host's loopback. */
+export async function isOpen(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    // Taken, and then given up, as by a daemon that is ending.
+    if (error instanceof Deno.errors.ConnectionReset) return true;
+    throw error;
+  }
+}
+
+/** Ports on which nobody listens now, somewhere where other lanes are not likely to look. */
+function freePorts(count: number): number[] {
+  const found: number[] = [];
+  while (found.length < count) {
+    const port = portRange.first + Math.floor(Math.random() * portRange.count);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      found.push(port);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  return found;
 }

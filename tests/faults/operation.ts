@@ -20,6 +20,8 @@ export interface FaultOperation {
     readonly lost: readonly string[];
     /** Besides, when a VMM was killed. */
     readonly vmm?: readonly string[];
+    /** Besides, when the call failed because a VMM was killed, or cannot be spoken to: its guest broke. */
+    readonly broke?: readonly string[];
   };
   /** What the same call may answer when it is made again and the first was done already. */
   readonly refusedAgain?: RegExp;

@@ -18,20 +18,20 @@ export type Fault = typeof faults[number];
 
 /**
  * Kinds of effects: `write` makes or fills a file, `change` alters names or rights, `commit` is a change of the
- * store, `spawn` a program, `rpc` a message to a VMM or a guest, `signal` one to a process.
+ * store, `spawn` a program, `rpc` a message to a VMM or a guest, `signal` one to a process, `listen` a port of the host.
  */
-export type EffectKind = "write" | "change" | "commit" | "spawn" | "rpc" | "signal";
+export type EffectKind = "write" | "change" | "commit" | "spawn" | "rpc" | "signal" | "listen";
 
 /** Which effects a fault can happen to; only those are numbered for it. */
 export const faultKinds: Readonly<Record<Fault, readonly EffectKind[]>> = {
   // Before an effect is mostly the same as after the one before it.
-  kill_before: ["commit", "spawn", "rpc"],
-  kill_after: ["write", "change", "commit", "spawn", "rpc", "signal"],
+  kill_before: ["commit", "spawn", "rpc", "listen"],
+  kill_after: ["write", "change", "commit", "spawn", "rpc", "signal", "listen"],
   enospc: ["write", "commit", "spawn"],
-  eio: ["write", "change", "commit", "spawn", "rpc"],
+  eio: ["write", "change", "commit", "spawn", "rpc", "listen"],
   // Between two removals nothing is decided.
-  vmm: ["write", "commit", "spawn", "rpc", "signal"],
-  twice: ["write", "commit", "spawn", "rpc", "signal"],
+  vmm: ["write", "commit", "spawn", "rpc", "signal", "listen"],
+  twice: ["write", "commit", "spawn", "rpc", "signal", "listen"],
 };
 
 /** What is to go wrong. */

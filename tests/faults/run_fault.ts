@@ -39,8 +39,9 @@ export async function runFault(
   if (fired === undefined) return undefined;
   if (fault.startsWith("kill_")) await endsInTime(lane);
   await lane.up();
-  const violations = await verify(lane, operation, fault, outcomes);
-  return { operation: operation.name, fault, at, effect: fired.effect, violations };
+  const { effect } = fired;
+  const violations = await verify(lane, operation, { fault, effect }, outcomes);
+  return { operation: operation.name, fault, at, effect, violations };
 }
 
 /** Makes the call, or two of them, with the plan. */
@@ -74,7 +75,7 @@ async function secondCall(
 async function verify(
   lane: Lane,
   operation: FaultOperation,
-  fault: Fault,
+  { fault, effect }: Pick<FaultRun, "fault" | "effect">,
   outcomes: readonly Outcome[],
 ): Promise<string[]> {
   const violations: string[] = [];
@@ -86,7 +87,12 @@ async function verify(
     }
   }
   const how = outcomes.some((one) => one.how === "ok") ? "ok" : outcomes[0]?.how ?? "lost";
-  const allowed = [...worlds[how], ...(fault === "vmm" ? worlds.vmm ?? [] : [])];
+  const mayBreak = how === "failed" && (fault === "vmm" || effect.startsWith("write to "));
+  const allowed = [
+    ...worlds[how],
+    ...(fault === "vmm" ? worlds.vmm ?? [] : []),
+    ...(mayBreak ? worlds.broke ?? [] : []),
+  ];
   const world = await untilWorld(lane, operation, allowed);
   if (!allowed.includes(world)) {
     const rule = how === "ok" ? "I6" : "I3";

@@ -3,7 +3,7 @@ import { BangerError } from "../../src/model/errors.ts";
 import type { Lane, Outcome } from "./lane.ts";
 import type { FaultOperation } from "./operation.ts";
 import type { Plan } from "./plan.ts";
-import { createParams } from "./vm_operations.ts";
+import { createParams } from "./vm_under_test.ts";
 
 /** A directory that belongs to no VM. */
 const orphan = "00000000000000aa";
@@ -45,15 +45,15 @@ export const startOperation: FaultOperation = {
     return vms.map(({ name, state }) => `${name} ${state}`).sort().join(", ");
   },
   worlds: {
-    ok: ["rests stopped, runs running, starts stopped"],
+    ok: ["rests stopped, runs running, starts created"],
     // What one VM's failure has left, the next reconcile mends.
     failed: ["gone deleting, ", ""].flatMap((gone) =>
-      ["starting", "stopped"].map((starts) =>
+      ["starting", "created"].map((starts) =>
         `${gone}rests stopped, runs running, starts ${starts}`
       )
     ),
-    lost: ["rests stopped, runs running, starts stopped"],
-    vmm: ["rests stopped, runs stopped, starts stopped"],
+    lost: ["rests stopped, runs running, starts created"],
+    vmm: ["rests stopped, runs stopped, starts created"],
   },
 };
 

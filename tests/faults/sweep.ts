@@ -3,7 +3,7 @@ import { Lane } from "./lane.ts";
 import type { FaultOperation } from "./operation.ts";
 import type { Fault } from "./plan.ts";
 import { type FaultRun, runFault } from "./run_fault.ts";
-import { createParams } from "./vm_operations.ts";
+import { createParams } from "./vm_under_test.ts";
 
 /** A fault of an operation, at one effect or (`null`) at each of them. */
 export interface Cell {

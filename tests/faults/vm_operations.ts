@@ -1,67 +1,5 @@
-import type { ParamsOf } from "../../src/api/methods.ts";
-import type { Lane } from "./lane.ts";
 import type { FaultOperation } from "./operation.ts";
-
-/** The VM under test, and the name that it is given. */
-const name = "web", renamed = "web-2";
-const gib = 1024 ** 3;
-
-/** Parameters of `vm.create`, for a VM with nothing special. */
-export function createParams(
-  given: Partial<ParamsOf<"vm.create">> = {},
-): ParamsOf<"vm.create"> {
-  return {
-    ...{ name, image: null, kernel: null, cpus: null, memoryMib: null, diskBytes: null },
-    ...{
-      workDiskBytes: null,
-      labels: {},
-      autoStopMs: null,
-      publish: [],
-      autoPorts: false,
-      workspace: null,
-      ephemeral: false,
-      lease: false,
-    },
-    ...{ start: false, imageDefaults: true, gitIdentity: null },
-    ...given,
-  };
-}
-
-/** `absent`, or the VM's state, and what differs from a new VM. */
-async function world(lane: Lane): Promise<string> {
-  const vms = await lane.vms();
-  const found = vms.filter((vm) => vm.name === name || vm.name === renamed);
-  if (found.length === 0) return "absent";
-  return found.map((vm) => {
-    const changes = [
-      ...(vm.ephemeral ? ["ephemeral"] : []),
-      ...(vm.name === name ? [] : [vm.name]),
-      ...(vm.cpus === 1 ? [] : [`${vm.cpus} cpus`]),
-      ...(vm.diskBytes === 64 * 1024 ** 2 ? [] : [`disk of ${vm.diskBytes / gib} GiB`]),
-    ];
-    return [vm.state, ...changes].join(", ");
-  }).join(" and ");
-}
-
-/** Makes the world what it says, with as few calls as it takes. */
-async function bringTo(lane: Lane, wanted: "absent" | "created" | "stopped" | "running") {
-  if (await world(lane) === wanted) return;
-  for (const vm of await lane.vms()) {
-    if (vm.name !== name && vm.name !== renamed) continue;
-    const isPlain = vm.name === name && !vm.ephemeral && vm.cpus === 1 &&
-      vm.diskBytes === 64 * 1024 ** 2;
-    if (isPlain && vm.state === "running" && wanted === "stopped") {
-      return await lane.done("vm.stop", { vm: vm.id, timeoutMs: null, force: true });
-    }
-    if (isPlain && vm.state === "stopped" && wanted === "running") {
-      return await lane.done("vm.start", { vm: vm.id });
-    }
-    await lane.done("vm.delete", { vm: vm.id, force: true });
-  }
-  if (wanted === "absent") return;
-  await lane.done("vm.create", createParams({ start: wanted !== "created" }));
-  if (wanted === "stopped") await lane.done("vm.stop", { vm: name, timeoutMs: null, force: true });
-}
+import { bringTo, createParams, gib, name, renamed, world } from "./vm_under_test.ts";
 
 const stop = { vm: name, timeoutMs: 1_000, force: false };
 
@@ -88,9 +26,10 @@ export const vmOperations: readonly FaultOperation[] = [
     world,
     worlds: {
       ok: ["running"],
-      failed: ["absent", "failed"],
+      failed: ["absent"],
       lost: ["absent", "running"],
       vmm: ["stopped"],
+      broke: ["failed"],
     },
     refusedAgain: /name is taken/,
     refusedTwice: /name is taken/,
@@ -117,9 +56,10 @@ export const vmOperations: readonly FaultOperation[] = [
     world,
     worlds: {
       ok: ["running"],
-      failed: ["created", "stopped", "failed"],
-      lost: ["created", "stopped", "running"],
+      failed: ["created"],
+      lost: ["created", "running"],
       vmm: ["stopped"],
+      broke: ["failed"],
     },
   },
   {
@@ -129,9 +69,10 @@ export const vmOperations: readonly FaultOperation[] = [
     world,
     worlds: {
       ok: ["running"],
-      failed: ["stopped", "failed"],
+      failed: ["stopped"],
       lost: ["stopped", "running"],
       vmm: ["stopped"],
+      broke: ["failed"],
     },
   },
   {
@@ -163,9 +104,10 @@ export const vmOperations: readonly FaultOperation[] = [
     world,
     worlds: {
       ok: ["running"],
-      failed: ["running", "stopping", "stopped", "failed"],
+      failed: ["running", "stopping", "stopped"],
       lost: ["running", "stopped"],
       vmm: ["stopped"],
+      broke: ["failed"],
     },
   },
   {

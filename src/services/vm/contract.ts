@@ -46,6 +46,8 @@ export interface StartFacts {
   machine: Machine | null;
   /** `machine` */
   accelerator: Accelerator | null;
+  /** `agent`: the machine runs, so that what fails from here on is the guest's fault, or its VMM's */
+  isBooting: boolean;
   /** `agent` */
   session: AgentSession | null;
 }
@@ -153,6 +155,10 @@ export interface WorkDisks {
   make(paths: VmPaths, sizeBytes: number): Promise<void>;
   /** Makes one larger that no VMM has open. @throws BangerError `precondition` when it is missing */
   grow(paths: VmPaths, sizeBytes: number): Promise<void>;
+  /** Whether a VM that has none by its row has a file of one: what gave it one was cut off. */
+  isLeft(paths: VmPaths): Promise<boolean>;
+  /** Removes a work disk that no row speaks of, or what there is of it; none is no error. */
+  drop(paths: VmPaths): Promise<void>;
 }
 
 /** Where boot sets come from; pulls on a miss. */

@@ -38,8 +38,8 @@ export interface CreateRequest {
 }
 
 /**
- * Creates a VM: preflight → boot set (pulled on a miss) → row → steps. Cancelled, or failed before
- * its machine ran, nothing of it is left; failed later, a VM that is not ephemeral stays as
+ * Creates a VM: preflight → boot set (pulled on a miss) → row → steps. Cancelled, or failed for a reason of the
+ * host's, nothing of it is left; when its guest broke, a VM that is not ephemeral stays as
  * `failed`, with its console to read. Until it is done its row is ephemeral: when the daemon dies
  * on the way, the next one removes what there is.
  */
@@ -111,8 +111,7 @@ export async function createVm(
     } catch (error) {
       // One that runs could only not be recorded as what was asked for.
       const isFailed = deps.store.find(vm.id)?.state === "failed";
-      const machineRan = context.facts.machine !== null;
-      const stays = isFailed && machineRan && !signal.aborted && !request.ephemeral;
+      const stays = isFailed && !signal.aborted && !request.ephemeral;
       if (stays) keep(deps, vm.id, request);
       else await rollBack(deps, vm.id, reporter);
       throw error;

@@ -28,7 +28,7 @@ export interface Mend {
 
 /** Looks at one VM, or what there is of it, and changes nothing. The caller holds vmLock[id]. */
 export async function examine(
-  deps: Pick<VmServiceDeps, "paths" | "live">,
+  deps: Pick<VmServiceDeps, "paths" | "live" | "workDisks">,
   { atStart }: Pick<ReconcileMode, "atStart">,
   id: VmId,
   vm: VmRecord | undefined,
@@ -45,7 +45,7 @@ export async function examine(
   if (vm.ephemeral) return atStart ? mend("delete", "its client is gone") : null;
   if (vm.state === "resetting") return mend("reset", "its reset was cut off");
   if (restingStates.includes(vm.state)) {
-    const left = await leftOf(deps, id, processes);
+    const left = await leftOf(deps, vm, processes);
     return left === null ? null : mend("tidy", `it is ${vm.state} and has ${left}`);
   }
   if (vm.state !== "running") return mend("end", `nobody works on it, and it is ${vm.state}`);
@@ -57,8 +57,8 @@ export async function examine(
 
 /** What a VM that does not run may not have, in words. */
 async function leftOf(
-  deps: Pick<VmServiceDeps, "paths">,
-  id: VmId,
+  deps: Pick<VmServiceDeps, "paths" | "workDisks">,
+  { id, config }: VmRecord,
   processes: readonly VmProcess[],
 ): Promise<string | null> {
   const [first] = processes;
@@ -67,5 +67,7 @@ async function leftOf(
   const { machine, passt, netFilter } = readHandles(paths);
   if (machine !== null || passt !== null || netFilter !== null) return "handles of processes";
   if (await exists(paths.runDir)) return "a socket directory";
-  return await exists(paths.seededInitrd) ? "an initrd" : null;
+  if (await exists(paths.seededInitrd)) return "an initrd";
+  const hasNone = config.workDiskBytes === 0;
+  return hasNone && await deps.workDisks.isLeft(paths) ? "a work disk that it was not given" : null;
 }

@@ -14,6 +14,7 @@ import { keepSession } from "./keep_session.ts";
 import type { AdoptedVm } from "./live.ts";
 import { reopenPorts } from "./ports/reopen.ts";
 import { finishReset } from "./reset.ts";
+import { notStarted } from "./start.ts";
 import { restoreHandles } from "./restore_handles.ts";
 import { cleanupAll, stopAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
@@ -132,6 +133,7 @@ async function lookAt(
       await finishReset(deps, vm);
     } else if (action === "tidy") {
       await stopAll(deps.steps, id, deps.paths(id));
+      if (vm.config.workDiskBytes === 0) await deps.workDisks.drop(deps.paths(id));
     } else {
       await adoptOrEnd(deps, vm, action === "adopt", signal);
     }
@@ -173,7 +175,7 @@ async function adoptOrEnd(
   }
   await stopAll(deps.steps, vm.id, deps.paths(vm.id));
   deps.store.update(vm.id, {
-    state: "stopped",
+    state: notStarted(vm),
     failure: vm.state === "running"
       ? "The VM ended while the daemon was away"
       : `The daemon ended while the VM was ${vm.state}`,

@@ -50,14 +50,22 @@ export async function setVm(
     if (config.diskBytes > vm.config.diskBytes && await deps.disks.has(paths)) {
       await deps.disks.grow(paths, config.diskBytes, signal);
     }
-    if (config.workDiskBytes > vm.config.workDiskBytes) {
-      if (vm.config.workDiskBytes > 0) await deps.workDisks.grow(paths, config.workDiskBytes);
-      else await deps.workDisks.make(paths, config.workDiskBytes);
+    const isFirst = vm.config.workDiskBytes === 0 && config.workDiskBytes > 0;
+    if (isFirst) await deps.workDisks.make(paths, config.workDiskBytes);
+    else if (config.workDiskBytes > vm.config.workDiskBytes) {
+      await deps.workDisks.grow(paths, config.workDiskBytes);
     }
     const autoStopMs = request.autoStopMs === "keep" ? vm.autoStopMs : request.autoStopMs;
     const command = request.command === "keep" ? vm.command : request.command;
     const autoPorts = request.autoPorts ?? vm.autoPorts;
-    const changed = deps.store.update(id, { config, labels, autoStopMs, command, autoPorts });
+    let changed: VmRecord;
+    try {
+      changed = deps.store.update(id, { config, labels, autoStopMs, command, autoPorts });
+    } catch (error) {
+      // What stays all the same the next reconcile removes.
+      if (isFirst) await deps.workDisks.drop(paths).catch(() => {});
+      throw error;
+    }
     const live = deps.live.get(id);
     if (live !== undefined) setAutoPorts(deps, changed, live);
     return changed;

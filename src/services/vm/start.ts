@@ -1,7 +1,7 @@
 import { BangerError, isBangerError, reasonOf } from "../../model/errors.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { StageReporter } from "../../model/stages.ts";
-import type { VmRecord } from "../../model/vm.ts";
+import { restingStates, type VmRecord, type VmState } from "../../model/vm.ts";
 import {
   type BootSet,
   maxStartAttempts,
@@ -26,12 +26,14 @@ export function emptyFacts(): StartFacts {
     initrdPath: null,
     machine: null,
     accelerator: null,
+    isBooting: false,
     session: null,
   };
 }
 
 /**
- * Starts a VM that exists. Takes vmLock[id]. A running VM stays as it is.
+ * Starts a VM that exists. Takes vmLock[id]. A running VM stays as it is. When the host is why it cannot be
+ * started, the VM is in the state that it was in, with the reason; `failed` is one whose guest broke.
  *
  * @throws BangerError `not_found`, `precondition`, `timeout` (the guest never became ready)
  */
@@ -108,7 +110,7 @@ export async function lookedOver(
 }
 
 /**
- * Runs all steps and records the VM as running, or as stopped or failed when they did not succeed.
+ * Runs all steps and records the VM as running, or when they did not succeed as {@linkcode notStarted} says.
  * The caller holds vmLock[id] and has stored the state `starting`. `ports` are the VM's published ones, which
  * are open when it runs, and else closed.
  */
@@ -119,8 +121,12 @@ export async function bringUp(
 ): Promise<VmRecord> {
   const { vm } = context;
   const begun = performance.now();
+  let isGuests = false;
   try {
-    const facts = await startUntilSound(deps.steps, context);
+    const facts = await startUntilSound(deps.steps, context).catch((error) => {
+      isGuests = context.facts.isBooting;
+      throw error;
+    });
     const { machine, session, accelerator } = facts;
     if (machine === null || session === null || accelerator === null) {
       throw new Error("the start steps made no machine or no session");
@@ -147,13 +153,17 @@ export async function bringUp(
       await stopAll(deps.steps, vm.id, context.paths);
     }
     closeAll(ports);
-    const cancelled = context.signal.aborted;
-    deps.store.update(vm.id, {
-      state: cancelled ? (vm.startedAtMs === null ? "created" : "stopped") : "failed",
-      failure: cancelled ? null : reasonOf(error),
-    });
+    const failure = context.signal.aborted ? vm.failure : reasonOf(error);
+    const broke = isGuests && !context.signal.aborted;
+    deps.store.update(vm.id, { state: broke ? "failed" : notStarted(vm), failure });
     throw error;
   }
+}
+
+/** The state of a VM whose start came to nothing: the one from before, where that was one of rest. */
+export function notStarted({ state, startedAtMs }: VmRecord): VmState {
+  if (restingStates.includes(state)) return state;
+  return startedAtMs === null ? "created" : "stopped";
 }
 
 /**

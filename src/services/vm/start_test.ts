@@ -26,6 +26,7 @@ Deno.test("a machine that stays unsound, and any other failure, ends the start",
   using fixture = new ServiceFixture();
   const { service } = fixture;
   await service.create(createRequest("web"), silent, never);
+  fixture.guestsBreak = true;
   fixture.startFailures.push(...Array.from({ length: maxStartAttempts + 1 }, () => unsound));
   await assert.rejects(service.start("web", silent, never), unsound);
   assert.equal(fixture.starts, maxStartAttempts);

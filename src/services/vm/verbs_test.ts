@@ -102,15 +102,66 @@ Deno.test("restart lets nobody in between, and starts what does not run", async 
   assert.notEqual(running.get(id), first);
 });
 
-Deno.test("a restart that cannot boot leaves a failed VM with the reason", async () => {
+Deno.test("a VM that the host cannot start is what it was, with the reason; one whose guest breaks is failed", async () => {
   using fixture = new ServiceFixture();
   const { service } = fixture;
-  await service.create(createRequest("web", { start: true }), silent, never);
-  fixture.startFailure = new Error("no memory");
-  await assert.rejects(service.restart("web", gently, silent, never), /no memory/);
+  const fails = async (verb: () => Promise<unknown>, expected: string) => {
+    await assert.rejects(verb(), /no space/);
+    const { state, failure } = fixture.row("web");
+    assert.deepEqual([state, failure], [expected, "no space"]);
+    assert.deepEqual(fixture.disagreements(), []);
+  };
+  const start = () => service.start("web", silent, never);
+  await service.create(createRequest("web"), silent, never);
+  fixture.startFailure = new Error("no space");
+  await fails(start, "created");
+  fixture.startFailure = undefined;
+  await start();
+  assert.equal(fixture.row("web").failure, null);
+  fixture.startFailure = new Error("no space");
+  await fails(() => service.restart("web", gently, silent, never), "stopped");
+  fixture.guestsBreak = true;
+  await fails(start, "failed");
+  fixture.guestsBreak = false;
+  await fails(start, "failed");
+});
+
+Deno.test("a start that is cancelled leaves the VM as it was, with what was said of it", async () => {
+  using fixture = new ServiceFixture();
+  const { service } = fixture;
+  await service.create(createRequest("web"), silent, never);
+  fixture.startFailure = new Error("broken");
+  fixture.guestsBreak = true;
+  await assert.rejects(service.start("web", silent, never), /broken/);
+  const stop = new AbortController();
+  fixture.startFailure = undefined;
+  fixture.pause = () => Promise.resolve(stop.abort());
+  await assert.rejects(service.start("web", silent, stop.signal));
   const { state, failure } = fixture.row("web");
-  assert.deepEqual({ state, failure }, { state: "failed", failure: "no memory" });
-  assert.deepEqual(fixture.disagreements(), []);
+  assert.deepEqual([state, failure], ["failed", "broken"]);
+});
+
+Deno.test("a first work disk of a VM that cannot be recorded is not left", async () => {
+  using fixture = new ServiceFixture();
+  const { service, store, workDisks } = fixture;
+  const { id } = await service.create(createRequest("web"), silent, never);
+  const { update } = store.vms;
+  store.vms.update = () => {
+    throw new Error("the disk is full");
+  };
+  const first = { ...change, workDiskBytes: 8 * gib };
+  await assert.rejects(service.set("web", first, never), /the disk is full/);
+  assert.deepEqual([...workDisks], []);
+  store.vms.update = update;
+  // As a daemon leaves it that is killed in between.
+  workDisks.set(id, gib);
+  const mode = { atStart: true, dryRun: false };
+  const [mended] = await service.reconcile(mode, silent, never);
+  assert.equal(mended?.why, "it is created and has a work disk that it was not given");
+  assert.deepEqual([[...workDisks], mended?.failure], [[], null]);
+  await service.set("web", first, never);
+  assert.deepEqual([...workDisks], [[id, 8 * gib]]);
+  assert.deepEqual(await service.reconcile(mode, silent, never), []);
 });
 
 Deno.test("a guest that does not power off is ended", async () => {

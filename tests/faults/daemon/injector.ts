@@ -110,6 +110,9 @@ function failureOf(fault: "enospc" | "eio", kind: EffectKind): Error {
     return new Error(fault === "enospc" ? "database or disk is full" : "disk I/O error");
   }
   if (kind === "rpc") return new Deno.errors.BrokenPipe("Broken pipe (os error 32)");
+  if (kind === "listen") {
+    return Object.assign(new Error("listen EMFILE: too many open files"), { code: "EMFILE" });
+  }
   return fault === "enospc"
     ? Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" })
     : Object.assign(new Error("Input/output error (os error 5)"), { code: "EIO" });

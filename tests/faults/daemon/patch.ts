@@ -1,3 +1,4 @@
+import { Server } from "node:net";
 import { DatabaseSync, StatementSync } from "node:sqlite";
 import type { EffectKind } from "../plan.ts";
 import type { Injector } from "./injector.ts";
@@ -58,6 +59,7 @@ export function patchDeno(injector: Injector): void {
   }
   patchCommand(deno, injector);
   patchConnect(deno, injector);
+  patchListen(injector);
   patchSqlite(injector);
   const now = Date.now;
   Date.now = () => now() + injector.clockMs;
@@ -214,6 +216,23 @@ function patchConnect(deno: Any, injector: Injector): void {
     };
     return connection;
   };
+}
+
+/** Ports of the host; a failure is told as `node:net` tells one. */
+function patchListen(injector: Injector): void {
+  const listen = Server.prototype.listen as Any;
+  Server.prototype.listen = function (this: Any, ...args: Any[]) {
+    let after: () => void;
+    try {
+      after = injector.before("listen", "listen on a port");
+    } catch (error) {
+      queueMicrotask(() => this.emit("error", error));
+      return this;
+    }
+    const server = listen.apply(this, args);
+    after();
+    return server;
+  } as Any;
 }
 
 function patchSqlite(injector: Injector): void {

@@ -51,6 +51,8 @@ export class ServiceFixture implements Disposable {
   pause: () => Promise<void> = () => Promise.resolve();
   /** Set: starts fail with it. */
   startFailure: Error | undefined;
+  /** Set: it is the guests of those starts that break, not the host. */
+  guestsBreak = false;
   /** The next starts fail with these, one each. */
   readonly startFailures: Error[] = [];
   /** How many starts have come as far as the machine. */
@@ -142,6 +144,11 @@ export class ServiceFixture implements Disposable {
           this.workDisks.set(stateDir as VmId, sizeBytes);
           return Promise.resolve();
         },
+        isLeft: ({ stateDir }) => Promise.resolve(this.workDisks.has(stateDir as VmId)),
+        drop: ({ stateDir }) => {
+          this.workDisks.delete(stateDir as VmId);
+          return Promise.resolve();
+        },
       },
       steps: [this.#diskStep(), this.#machineStep()],
       live: new LiveTable(),
@@ -225,6 +232,7 @@ export class ServiceFixture implements Disposable {
         await this.pause();
         this.starts++;
         const failure = this.startFailures.shift() ?? this.startFailure;
+        facts.isBooting = failure !== undefined && this.guestsBreak;
         if (failure !== undefined) throw failure;
         if (this.running.has(vm.id)) throw new Error(`${vm.id} runs twice`);
         const machine = new FakeMachine(vm.id);
