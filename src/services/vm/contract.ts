@@ -136,7 +136,7 @@ export interface VmStore {
 /** Ports of the host, as far as this service needs them; `HostPorts`. */
 export type PortHolder = Pick<
   HostPorts,
-  "bind" | "bindAuto" | "takeConnection" | "releaseConnection"
+  "bind" | "hold" | "bindAuto" | "takeConnection" | "releaseConnection"
 >;
 
 /** The VMs' own disks, which `system_disk` makes. */

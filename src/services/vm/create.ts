@@ -9,6 +9,7 @@ import { deleteHeld } from "./delete.ts";
 import { freeName } from "./free_name.ts";
 import { gibText } from "./gib_text.ts";
 import { type BoundPort, closeAll } from "./ports/bound_port.ts";
+import { portRefusal } from "./ports/port_refusal.ts";
 import { checkCount } from "./ports/publish.ts";
 import { bringUp, emptyFacts } from "./start.ts";
 import { cleanupAll, preflight, prepareAll } from "./steps.ts";
@@ -52,7 +53,9 @@ export async function createVm(
   // Asked for early so that a taken name costs no download; asked again under the lock.
   if (request.name !== null) checkFree(deps, request.name);
   checkCount(nameFor(request), request.publish);
-  closeAll(await deps.hostPorts.bind({ id: null, name: nameFor(request) }, request.publish));
+  const owner = { id: null, name: nameFor(request) };
+  const { bound, problems } = await deps.hostPorts.hold(owner, request.publish);
+  closeAll(bound);
   const image = request.image ?? deps.defaults.image;
   const kernel = request.kernel ?? deps.defaults.kernel;
   const id = newId<VmId>();
@@ -64,7 +67,7 @@ export async function createVm(
     isNew: true,
     bootSet: null,
     needsRoom: !request.ephemeral,
-  });
+  }, problems.map(portRefusal));
   const bootSet = await deps.bootSets.ensure(image, kernel, reporter, signal);
   const diskBytes = diskSize(request.diskBytes ?? deps.defaults.diskBytes, bootSet);
   const workDiskBytes = workDiskSize(deps, request, bootSet);

@@ -13,7 +13,8 @@ import {
 import { goLive } from "./go_live.ts";
 import { keepSession } from "./keep_session.ts";
 import { type BoundPort, closeAll } from "./ports/bound_port.ts";
-import { preflight, startAll, stopAll } from "./steps.ts";
+import { portRefusal } from "./ports/port_refusal.ts";
+import { preflight, type Refusal, startAll, stopAll } from "./steps.ts";
 import type { VmServiceDeps } from "./vm_service.ts";
 import { watchMachine } from "./watch.ts";
 
@@ -59,10 +60,13 @@ export async function startHeld(
     throw new BangerError("conflict", `Cannot start VM "${vm.config.name}": it is being deleted`);
   }
   if (vm.state === "resetting") throw resetCutOff("start", vm);
-  const bootSet = await lookedOver(deps, vm, { other: null, needsRoom: !vm.ephemeral });
-  // A port that is taken is a reason to start nothing at all.
-  const ports = await deps.hostPorts.bind({ id, name: vm.config.name }, vm.published);
+  const owner = { id, name: vm.config.name };
+  const { bound: ports, problems } = await deps.hostPorts.hold(owner, vm.published);
+  let bootSet: BootSet;
   try {
+    // A port that is taken is a reason to start nothing at all.
+    const refused = problems.map(portRefusal);
+    bootSet = await lookedOver(deps, vm, { other: null, needsRoom: !vm.ephemeral, refused });
     deps.store.update(id, { state: "starting", failure: null });
   } catch (error) {
     closeAll(ports);
@@ -84,13 +88,18 @@ export async function startHeld(
 /**
  * The boot set of a VM when nothing at all is missing for its start.
  *
- * @param options `other`: what it is to boot from, in place of what it was made with; `needsRoom` as in `StartPlan`
+ * @param options `other`: what it is to boot from, in place of what it was made with; `needsRoom` as in `StartPlan`;
+ * `refused`: what else was looked for and cannot be had
  * @throws BangerError `precondition` with everything that is missing; whatever building the kit throws
  */
 export async function lookedOver(
   deps: VmServiceDeps,
   vm: VmRecord,
-  { other, needsRoom }: { readonly other: BootSet | null; readonly needsRoom: boolean },
+  { other, needsRoom, refused = [] }: {
+    readonly other: BootSet | null;
+    readonly needsRoom: boolean;
+    readonly refused?: readonly Refusal[];
+  },
 ): Promise<BootSet> {
   const found = other ?? await deps.bootSets.find(vm).catch((error: unknown) => {
     if (isBangerError(error, "precondition")) return error;
@@ -104,7 +113,7 @@ export async function lookedOver(
     isNew: false,
     bootSet: isGone ? null : found,
     needsRoom,
-  }, isGone ? found : null);
+  }, isGone ? [{ error: found }, ...refused] : refused);
   if (isGone) throw found;
   return found;
 }

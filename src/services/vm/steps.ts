@@ -19,33 +19,43 @@ export function checkSteps(steps: readonly StartStep[]): void {
   }
 }
 
+/** What a caller was refused already, and what of, where its reason alone does not say. */
+export interface Refusal {
+  readonly error: BangerError;
+  readonly about?: string;
+}
+
 /**
  * Refuses with everything that is missing at once.
  *
  * @param known what the caller was refused already: told as it is when nothing else is missing
- * @throws BangerError `precondition`, or `known`
+ * @throws BangerError `precondition`, or of the one kind that all `known` are, if there is nothing else
  */
 export async function preflight(
   steps: readonly StartStep[],
   plan: StartPlan,
-  known: BangerError | null = null,
+  known: readonly Refusal[] = [],
 ): Promise<void> {
   const looked = (await Promise.all(steps.map((step) => step.preflight?.(plan) ?? []))).flat();
-  if (known !== null && looked.length === 0) throw known;
-  const missing = known === null ? looked : [missingOf(known), ...looked];
+  const [first] = known;
+  const isOneKind = looked.length === 0 &&
+    known.every(({ error }) => error.kind === first?.error.kind);
+  if (first !== undefined && isOneKind && known.length === 1) throw first.error;
+  const missing = [...known.map(missingOf), ...looked];
   if (missing.length === 0) return;
   const what = plan.name === null || plan.isNew ? "a VM here" : `VM "${plan.name}"`;
   const hints = new Set(missing.map(({ hint }) => hint).filter((hint) => hint !== ""));
   throw new BangerError(
-    "precondition",
+    first !== undefined && isOneKind ? first.error.kind : "precondition",
     `Cannot start ${what}: ${missing.map((one) => one.what).join("; ")}`,
     { hint: [...hints].join("\n") },
   );
 }
 
 /** `Cannot …: REASON` without what could not be done. */
-function missingOf({ message, hint }: BangerError): Missing {
-  return { what: message.replace(/^Cannot .*?: /, ""), hint: hint ?? "" };
+function missingOf({ error: { message, hint }, about }: Refusal): Missing {
+  const reason = message.replace(/^Cannot .*?: /, "");
+  return { what: about === undefined ? reason : `${about}: ${reason}`, hint: hint ?? "" };
 }
 
 /** Runs only the `prepare` hooks, all at once where their order allows. */

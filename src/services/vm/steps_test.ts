@@ -148,7 +148,7 @@ Deno.test("preflight reports all that is missing at once, each hint once", async
     "tap is missing for 512";
   for (const isNew of [true, false]) {
     await assert.rejects(
-      preflight(steps, { ...plan, isNew }, known),
+      preflight(steps, { ...plan, isNew }, [{ error: known }]),
       (error: BangerError) =>
         error.kind === "precondition" &&
         error.message === `Cannot start ${isNew ? "a VM here" : 'VM "web"'}: ${words}` &&
@@ -156,7 +156,18 @@ Deno.test("preflight reports all that is missing at once, each hint once", async
     );
   }
   await preflight([], plan);
-  await assert.rejects(preflight([], plan, known), (error) => error === known);
+  await assert.rejects(preflight([], plan, [{ error: known }]), (error) => error === known);
+  const taken = new BangerError("conflict", 'Cannot publish port 80 of VM "web": VM "db" has it');
+  const ports = [80, 81].map((port) => ({ error: taken, about: `port ${port}` }));
+  const both = 'port 80: VM "db" has it; port 81: VM "db" has it';
+  await assert.rejects(preflight([], plan, ports), {
+    kind: "conflict",
+    message: `Cannot start VM "web": ${both}`,
+  });
+  await assert.rejects(preflight([], plan, [{ error: known }, ...ports]), {
+    kind: "precondition",
+    message: `Cannot start VM "web": its image is gone; ${both}`,
+  });
 });
 
 Deno.test("a list with a duplicate or a forward dependency is refused", () => {

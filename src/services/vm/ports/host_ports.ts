@@ -31,6 +31,18 @@ export interface PortOwner {
   readonly name: string;
 }
 
+/** A port that cannot be had, and what is said of it. */
+export interface PortProblem {
+  readonly port: WantedPort;
+  readonly error: BangerError;
+}
+
+/** Ports that are held, or why none is. */
+export interface HeldPorts {
+  readonly bound: readonly BoundPort[];
+  readonly problems: readonly PortProblem[];
+}
+
 /**
  * Where a port goes whose own number cannot be had: above what services use, and below what the kernel gives to
  * outgoing connections (from 32768 on), so that the number is likely to be free at the next start, too.
@@ -71,21 +83,39 @@ export class HostPorts {
    *
    * @throws BangerError `conflict` when another VM or program has one, `precondition` when it is root's
    */
-  async bind(owner: PortOwner, wanted: readonly WantedPort[]): Promise<BoundPort[]> {
+  async bind(owner: PortOwner, wanted: readonly WantedPort[]): Promise<readonly BoundPort[]> {
+    const { bound, problems } = await this.hold(owner, wanted);
+    if (problems[0] !== undefined) throw problems[0].error;
+    return bound;
+  }
+
+  /** As {@linkcode bind}, but tells all that cannot be had; none is held then. */
+  async hold(owner: PortOwner, wanted: readonly WantedPort[]): Promise<HeldPorts> {
     const bound = new Map<WantedPort, BoundPort>();
+    const problems: PortProblem[] = [];
+    const take = async (port: WantedPort, binding: Promise<BoundPort>) => {
+      try {
+        bound.set(port, await binding);
+      } catch (error) {
+        if (!(error instanceof BangerError)) throw error;
+        problems.push({ port, error });
+      }
+    };
     try {
       // Those with a number first: a chosen one must not take it from them.
       for (const port of wanted) {
-        if (isFixed(port)) bound.set(port, await this.#bindFixed(owner, port));
+        if (isFixed(port)) await take(port, this.#bindFixed(owner, port));
       }
       for (const port of wanted) {
-        if (!isFixed(port)) bound.set(port, await this.#bindChosen(owner, port.guestPort));
+        if (!isFixed(port)) await take(port, this.#bindChosen(owner, port.guestPort));
       }
-      return wanted.map((port) => bound.get(port)!);
     } catch (error) {
       closeAll([...bound.values()]);
       throw error;
     }
+    if (problems.length === 0) return { bound: wanted.map((port) => bound.get(port)!), problems };
+    closeAll([...bound.values()]);
+    return { bound: [], problems };
   }
 
   /** Holds a port for `--auto-ports`, never one below 1024; `null` when there is none. */

@@ -46,6 +46,27 @@ Deno.test("a start whose port is taken starts nothing, and one that fails lets g
   await assert.rejects(service.start("web", silent, never), { kind: "conflict" });
   assert.deepEqual([fixture.row("web").state, fixture.running.size], ["created", 0]);
   fixture.listening.clear();
+
+  const publish = [port(8081, 81), port(8082, 82), port(null, 83)];
+  await service.create(createRequest("db", { publish }), silent, never);
+  for (const [number] of [[8081], [8082]] as const) fixture.listening.set(number, "other");
+  const taken = (cannot: string) =>
+    `${cannot}: port 8081: another program listens on port 8081 of 127.0.0.1; ` +
+    "port 8082: another program listens on port 8082 of 127.0.0.1";
+  const start = () => service.start("db", silent, never);
+  await assert.rejects(start(), { kind: "conflict", message: taken('Cannot start VM "db"') });
+  fixture.missing = [{ what: "qemu is not installed", hint: "install it" }];
+  const all = `${taken('Cannot start VM "db"')}; qemu is not installed`;
+  await assert.rejects(start(), { kind: "precondition", message: all });
+  const other = createRequest("other", { publish: [port(8080, 1), port(null, 2)] });
+  await assert.rejects(service.create(other, silent, never), {
+    kind: "precondition",
+    message: 'Cannot start a VM here: port 8080: VM "web" publishes it; qemu is not installed',
+    hint: "banger vm ports unpublish web 8080:80, or choose another number: 8081:1\ninstall it",
+  });
+  assert.deepEqual([held(fixture), fixture.row("db").state], [[], "created"]);
+  fixture.missing = [];
+  fixture.listening.clear();
   fixture.startFailure = new Error("no");
   await assert.rejects(service.start("web", silent, never), /no/);
   assert.deepEqual(held(fixture), []);
