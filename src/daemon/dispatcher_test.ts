@@ -52,14 +52,21 @@ function fixture() {
     shutDown: () => stopped++,
   }, operations);
   const store = new BangerError("precondition", "Cannot open the store");
-  const handlers: Handlers = refusingHandlers(own, store);
-  return { operations, own, dispatch: calling(handlers), stopped: () => stopped };
+  let refused = 0;
+  const handlers: Handlers = refusingHandlers(own, store, () => refused++);
+  return {
+    refused: () => refused,
+    operations,
+    own,
+    dispatch: calling(handlers),
+    stopped: () => stopped,
+  };
 }
 
 Deno.test("every method has a handler, and own answers keep their contract", async () => {
   const { operations, own } = fixture();
   const id = operations.begin({ method: "m", subject: "s" }, () => Promise.resolve({ a: 1 }));
-  const dispatch = calling({ ...refusingHandlers(own, new Error()), ...own });
+  const dispatch = calling({ ...refusingHandlers(own, new Error(), () => {}), ...own });
   const calls: readonly (readonly [MethodName, object])[] = [
     ["daemon.ping", {}],
     ["daemon.status", {}],
@@ -76,11 +83,12 @@ Deno.test("every method has a handler, and own answers keep their contract", asy
 });
 
 Deno.test("without a store only the daemon itself answers", async () => {
-  const { dispatch } = fixture();
+  const { dispatch, refused } = fixture();
   await dispatch("daemon.ping", {}, context);
   for (const method of ["vm.list", "image.list", "operation.list"]) {
     await assert.rejects(dispatch(method, {}, context), (e) => isBangerError(e, "precondition"));
   }
+  assert.equal(refused(), 3);
 });
 
 Deno.test("unknown methods and bad parameters never reach a handler", async () => {

@@ -6,10 +6,17 @@ const storeless: readonly OwnMethod[] = ["daemon.ping", "daemon.status", "daemon
 
 /**
  * `own`, with everything that needs the store answering `error`: a daemon that cannot open its
- * store tells why, instead of vanishing.
+ * store tells why, instead of vanishing. `onRefused` is called each time that it has.
  */
-export function refusingHandlers(own: Pick<Handlers, OwnMethod>, error: Error): Handlers {
-  const refuse = () => Promise.reject(error);
+export function refusingHandlers(
+  own: Pick<Handlers, OwnMethod>,
+  error: Error,
+  onRefused: () => void,
+): Handlers {
+  const refuse = () => {
+    onRefused();
+    return Promise.reject(error);
+  };
   const table = Object.fromEntries(
     (Object.keys(methods) as MethodName[]).map((name) => [
       name,

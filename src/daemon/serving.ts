@@ -118,7 +118,10 @@ export class Serving {
     });
     const own = ownHandlers(this.#ownFacts(), operations);
     if (this.#store === undefined) {
-      return refusingHandlers(own, storeError ?? new Error("no store"));
+      const error = storeError ?? new Error("no store");
+      // What is wrong with the disk may be over when the command is run again; with the file it is not.
+      const mayPass = !isBangerError(error) || error.code === undefined;
+      return refusingHandlers(own, error, () => mayPass && this.#endSoon());
     }
     const interrupted = this.#store.operations.failInterrupted(Date.now(), interruptedError);
     if (interrupted > 0) this.#log.warn("Operations were interrupted", { interrupted });
@@ -157,8 +160,13 @@ export class Serving {
       logPath: this.#paths.daemonLog,
       runningVms: () => this.#services?.runningVms() ?? 0,
       rssBytes: () => Deno.memoryUsage().rss,
-      shutDown: () => void setTimeout(() => this.shutDown(), lastAnswerMs),
+      shutDown: () => this.#endSoon(),
     };
+  }
+
+  /** The answer to whoever asks now still leaves. */
+  #endSoon(): void {
+    setTimeout(() => this.shutDown(), lastAnswerMs);
   }
 
   #logDefect(what: string, error: unknown): void {

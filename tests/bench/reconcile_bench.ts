@@ -10,7 +10,7 @@
 import { Store } from "../../src/store/store.ts";
 import { Lane } from "../faults/lane.ts";
 import { processesOf } from "../faults/inspect.ts";
-import { createParams } from "../faults/vm_operations.ts";
+import { createParams } from "../faults/vm_under_test.ts";
 import { at, median } from "./table.ts";
 
 const vms = Number(Deno.args[0] ?? 200);

@@ -8,7 +8,7 @@
  * Needs build/bundle (make build) and gcc.
  */
 import { Lane } from "../faults/lane.ts";
-import { createParams } from "../faults/vm_operations.ts";
+import { createParams } from "../faults/vm_under_test.ts";
 
 const cycles = Number(Deno.args[0] ?? 5000);
 /** Cycles at once. */

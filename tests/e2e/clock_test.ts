@@ -5,7 +5,7 @@ import { canCompile } from "../support/fake_vmm/fake_vmm.ts";
 import { skipUnless } from "../support/require.ts";
 import { inspect } from "../faults/inspect.ts";
 import { Lane } from "../faults/lane.ts";
-import { createParams } from "../faults/vm_operations.ts";
+import { createParams } from "../faults/vm_under_test.ts";
 
 const tenYears = 10 * 365 * 24;
 /** No verb takes longer, whatever the clock says, in milliseconds. */

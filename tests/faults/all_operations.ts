@@ -1,5 +1,7 @@
 import type { FaultOperation } from "./operation.ts";
+import { guestOperations } from "./guest_operations.ts";
 import { imageOperations } from "./image_operations.ts";
+import { kernelOperations } from "./kernel_operations.ts";
 import { portOperations } from "./port_operations.ts";
 import { startOperation } from "./start_operation.ts";
 import { vmOperations } from "./vm_operations.ts";
@@ -10,6 +12,8 @@ export const allOperations: readonly FaultOperation[] = [
   ...vmOperations,
   ...portOperations,
   ...workDiskOperations,
+  ...guestOperations,
   ...imageOperations,
+  ...kernelOperations,
   startOperation,
 ];

@@ -28,6 +28,7 @@ export class FaultDaemon {
     [];
   #fired = Promise.withResolvers<Fired>();
   #lastFired: Fired | undefined;
+  #seen: (string | undefined)[] = [];
   isOver = false;
 
   /** Starts it; with `plan` it is armed from its first effect on, and its clock is wrong by `hours`. Does not wait. */
@@ -68,6 +69,11 @@ export class FaultDaemon {
     return this.#lastFired;
   }
 
+  /** All effects since the last arming, in their order, where the plan was to tell them; `undefined`: one of them did not come. */
+  get seen(): readonly (string | undefined)[] {
+    return this.#seen;
+  }
+
   /** Resolves when the armed fault happens. */
   untilFired(): Promise<Fired> {
     return this.#fired.promise;
@@ -90,6 +96,7 @@ export class FaultDaemon {
   /** From now on the planned effect goes wrong. */
   async arm(plan: Plan): Promise<void> {
     this.#lastFired = undefined;
+    this.#seen = [];
     this.#fired = Promise.withResolvers();
     await this.#order({ order: "arm", plan }, "armed");
   }
@@ -158,6 +165,10 @@ export class FaultDaemon {
     if (report.report === "fired") {
       this.#lastFired = { at: report.at, effect: report.effect };
       this.#fired.resolve(this.#lastFired);
+      return;
+    }
+    if (report.report === "seen") {
+      this.#seen[report.at - 1] = report.effect;
       return;
     }
     const waiting = this.#waiting.find((one) => one.report === report.report);

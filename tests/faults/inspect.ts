@@ -1,6 +1,6 @@
 import type { VmView } from "../../src/api/vm.ts";
 import { activeStates } from "../../src/model/vm.ts";
-import type { Lane } from "./lane.ts";
+import { isOpen, type Lane } from "./lane.ts";
 
 /** Processes of one VM, by pid. */
 interface VmProcesses {
@@ -18,13 +18,16 @@ const halfMade = /^(\.key-.*|initrd\.img|.*\.new)$/;
 
 /**
  * What does not agree between store, processes and disk (I1, I2), in words; empty when all is in order. VMs in a
- * state between two others are looked at only for what they may never have.
+ * state between two others are looked at only for what they may never have. What `mayStay` is not waited for to end.
  */
-export async function inspect(lane: Lane): Promise<readonly string[]> {
+export async function inspect(
+  lane: Lane,
+  mayStay: (wrong: string) => boolean = () => false,
+): Promise<readonly string[]> {
   const endMs = performance.now() + settleMs;
   for (;;) {
     const found = await look(lane);
-    if (found.length === 0 || performance.now() > endMs) return found;
+    if (found.every(mayStay) || performance.now() > endMs) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -55,6 +58,7 @@ async function look(lane: Lane): Promise<string[]> {
   }
   for (const name of await namesIn(paths.stagingDir)) wrong.push(`staging/${name} is left`);
   wrong.push(...await lookAtImages(lane));
+  wrong.push(...await lookAtPorts(lane, vms));
   for (const vm of vms) {
     wrong.push(...await lookAtVm(lane, vm, processes.get(vm.id.slice(0, 12))));
   }
@@ -65,17 +69,45 @@ async function look(lane: Lane): Promise<string[]> {
   return wrong;
 }
 
-/** Directories of images have rows, and the images in the store have directories. */
+/** Directories of images and kernels have rows, and those in the store have directories. */
 async function lookAtImages(lane: Lane): Promise<string[]> {
-  const { paths } = lane;
   const { images } = await lane.call("image.list", {});
-  const dirs = images.filter(({ managed }) => managed)
-    .map(({ digest }) => paths.artefactDir("image", digest).slice(paths.imagesDir.length + 1));
-  const found = await namesIn(paths.imagesDir);
+  const { kernels } = await lane.call("kernel.list", {});
+  const managed = images.filter((image) => image.managed);
   return [
-    ...found.filter((name) => !dirs.includes(name)).map((name) => `images/${name} has no row`),
-    ...dirs.filter((name) => !found.includes(name)).map((name) => `images/${name} is gone`),
+    ...await lookAtDirs(lane, "image", managed.map(({ digest }) => digest)),
+    ...await lookAtDirs(lane, "kernel", kernels.map(({ digest }) => digest)),
   ];
+}
+
+async function lookAtDirs(
+  { paths }: Lane,
+  kind: "image" | "kernel",
+  digests: readonly string[],
+): Promise<string[]> {
+  const all = kind === "image" ? paths.imagesDir : paths.kernelsDir;
+  const dirs = digests.map((digest) => paths.artefactDir(kind, digest).slice(all.length + 1));
+  const found = await namesIn(all);
+  return [
+    ...found.filter((name) => !dirs.includes(name)).map((name) => `${kind}s/${name} has no row`),
+    ...dirs.filter((name) => !found.includes(name)).map((name) => `${kind}s/${name} is gone`),
+  ];
+}
+
+/** The lane's ports are open that a running VM publishes, and no others. */
+async function lookAtPorts({ hostPorts }: Lane, vms: readonly VmView[]): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const port of hostPorts) {
+    const owner = vms.find(({ published }) => published.some(({ hostPort }) => hostPort === port));
+    const state = owner?.state ?? "absent";
+    if (state !== "running" && state !== "stopped" && state !== "created" && state !== "absent") {
+      continue;
+    }
+    const open = await isOpen(port);
+    if (open === (state === "running")) continue;
+    wrong.push(`published port ${port} is ${open ? "open" : "closed"}, and its VM is ${state}`);
+  }
+  return wrong;
 }
 
 async function lookAtVm(

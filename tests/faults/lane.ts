@@ -42,9 +42,9 @@ export class Lane implements AsyncDisposable {
     this.hostPorts = hostPorts;
   }
 
-  /** Makes home and program, and starts the daemon. */
-  static async make(): Promise<Lane> {
-    const fake = await FakeHome.make('stats_poll_interval = "off"');
+  /** Makes home and program, and starts the daemon. `settings` are more lines of the configuration. */
+  static async make(...settings: readonly string[]): Promise<Lane> {
+    const fake = await FakeHome.make('stats_poll_interval = "off"', ...settings);
     const lane = new Lane(fake, `${fake.dir}/app`, freePorts(hostPortCount));
     await makeFaultApp(lane.#appDir);
     await lane.up();
@@ -127,6 +127,18 @@ export class Lane implements AsyncDisposable {
 
   async vm(name: string): Promise<VmView | undefined> {
     return (await this.vms()).find((vm) => vm.name === name);
+  }
+
+  /** How something ended that speaks with the daemon itself. */
+  async outcomeOf(body: () => Promise<void>): Promise<Outcome> {
+    try {
+      await body();
+      return { how: "ok", result: null };
+    } catch (error) {
+      await this.daemon.endedWithin(1_000);
+      if (this.daemon.isOver) return { how: "lost" };
+      return { how: "failed", error: new BangerError("internal", (error as Error).message) };
+    }
   }
 
   /** A connection breaks a moment before the end of the process is seen. */

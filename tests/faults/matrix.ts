@@ -35,6 +35,11 @@ function say(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 }
 
+let isStopped = false;
+// What runs is put in order first.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => void (isStopped = true));
+}
 const runs: FaultRun[] = [];
 const begunMs = performance.now();
 await sweep(cellsOf(args), lanes, (run) => {
@@ -46,9 +51,10 @@ await sweep(cellsOf(args), lanes, (run) => {
   for (const violation of violations) {
     say(`VIOLATION ${operation}/${fault}/${at} (${effect}): ${violation}`);
   }
-});
+}, () => isStopped);
 const violations = runs.filter((run) => run.violations.length > 0).length;
 const seconds = Math.round((performance.now() - begunMs) / 1000);
 say(tableOf(runs));
-say(`${runs.length} runs, ${violations} with violations, in ${seconds} s`);
-Deno.exit(violations === 0 ? 0 : 1);
+const howFar = isStopped ? ", stopped before its end" : "";
+say(`${runs.length} runs, ${violations} with violations, in ${seconds} s${howFar}`);
+Deno.exit(violations === 0 && !isStopped ? 0 : 1);

@@ -37,7 +37,7 @@ export const faultKinds: Readonly<Record<Fault, readonly EffectKind[]>> = {
 /** What is to go wrong. */
 export interface Plan {
   readonly fault: Fault;
-  /** Number of the effect, from 1; those before it happen as always. */
+  /** Number of the effect, from 1; those before it happen as always. 0: nothing goes wrong, and all are told. */
   readonly at: number;
   /** Ids of VMs whose VMMs are not to be killed. */
   readonly spared: readonly string[];
@@ -56,6 +56,7 @@ export type Report =
   | { readonly report: "clock" }
   /** How many effects there were since it was armed. */
   | { readonly report: "disarmed"; readonly effects: number }
+  | { readonly report: "seen"; readonly at: number; readonly effect: string }
   | { readonly report: "fired"; readonly at: number; readonly effect: string };
 
 /** Environment of a daemon with faults: the fake VMM's path, and plan and clock that hold from its start. */

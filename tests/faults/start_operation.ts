@@ -23,11 +23,14 @@ export const startOperation: FaultOperation = {
       }
     }
     for (const name of Object.keys(left)) {
-      if (name !== "runs") await lane.done("vm.create", createParams({ name }));
+      if (name !== "runs") await lane.done("vm.create", createParams({ name, workDiskBytes: 0 }));
     }
     const runs = await lane.vm("runs");
     if (runs === undefined) {
-      await lane.done("vm.create", createParams({ name: "runs", start: true }));
+      await lane.done(
+        "vm.create",
+        createParams({ name: "runs", start: true, workDiskBytes: 0, publish: [lane.wanted(8001)] }),
+      );
     } else if (runs.state !== "running") await lane.done("vm.start", { vm: "runs" });
     const rests = (await lane.vm("rests"))!;
     await lane.down();

@@ -1,5 +1,5 @@
 import type { FaultOperation } from "./operation.ts";
-import { bringTo, createParams, gib, name, renamed, world } from "./vm_under_test.ts";
+import { bringTo, gib, name, paramsOf, renamed, world } from "./vm_under_test.ts";
 
 const stop = { vm: name, timeoutMs: 1_000, force: false };
 
@@ -8,7 +8,7 @@ export const vmOperations: readonly FaultOperation[] = [
   {
     name: "create",
     prepare: (lane) => bringTo(lane, "absent"),
-    run: (lane) => lane.attempt("vm.create", createParams()),
+    run: (lane) => lane.attempt("vm.create", paramsOf(lane, {})),
     world,
     worlds: { ok: ["created"], failed: ["absent"], lost: ["absent", "created"] },
     refusedAgain: /name is taken/,
@@ -17,12 +17,12 @@ export const vmOperations: readonly FaultOperation[] = [
   {
     name: "create --start",
     prepare: (lane) => bringTo(lane, "absent"),
-    run: (lane) => lane.attempt("vm.create", createParams({ start: true })),
+    run: (lane) => lane.attempt("vm.create", paramsOf(lane, {}, true)),
     // One whose machine ran stays, with its console to read.
     again: (lane, world) =>
       world === "failed"
         ? lane.attempt("vm.start", { vm: name })
-        : lane.attempt("vm.create", createParams({ start: true })),
+        : lane.attempt("vm.create", paramsOf(lane, {}, true)),
     world,
     worlds: {
       ok: ["running"],
@@ -38,7 +38,7 @@ export const vmOperations: readonly FaultOperation[] = [
     name: "run --rm",
     prepare: (lane) => bringTo(lane, "absent"),
     run: (lane) =>
-      lane.attempt("vm.create", createParams({ start: true, ephemeral: true, lease: true })),
+      lane.attempt("vm.create", { ...paramsOf(lane, {}, true), ephemeral: true, lease: true }),
     world,
     worlds: {
       ok: ["running, ephemeral"],

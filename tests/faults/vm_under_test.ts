@@ -16,16 +16,17 @@ const magicAt = 1024 + 0x38;
 export interface Given {
   readonly publish?: readonly number[];
   readonly workDisk?: boolean;
+  readonly workspace?: string;
 }
 
-/** Parameters of `vm.create`, for a VM with nothing special, and without a work disk. */
+/** Parameters of `vm.create`, for a VM as users get it who say nothing. */
 export function createParams(
   given: Partial<ParamsOf<"vm.create">> = {},
 ): ParamsOf<"vm.create"> {
   return {
     ...{ name, image: null, kernel: null, cpus: null, memoryMib: null, diskBytes: null },
     ...{
-      workDiskBytes: 0,
+      workDiskBytes: null,
       labels: {},
       autoStopMs: null,
       publish: [],
@@ -39,10 +40,11 @@ export function createParams(
   };
 }
 
-/** `vm.create` of a VM with ports and a work disk. */
-export function paramsOf(lane: Lane, { publish = [], workDisk = false }: Given, start = false) {
+/** `vm.create` of a VM that has only what is given. */
+export function paramsOf(lane: Lane, given: Given, start = false) {
+  const { publish = [], workDisk = false, workspace = null } = given;
   return createParams({
-    ...{ start, publish: publish.map((guestPort) => lane.wanted(guestPort)) },
+    ...{ start, workspace, publish: publish.map((guestPort) => lane.wanted(guestPort)) },
     workDiskBytes: workDisk ? diskBytes : 0,
   });
 }
@@ -57,6 +59,7 @@ export async function world(lane: Lane): Promise<string> {
       ...(vm.name === name ? [] : [vm.name]),
       ...(vm.cpus === 1 ? [] : [`${vm.cpus} cpus`]),
       ...(vm.diskBytes === diskBytes ? [] : [`disk of ${vm.diskBytes / gib} GiB`]),
+      ...(vm.workspace === null ? [] : [`workspace ${vm.workspace}`]),
       ...await portWords(vm),
       ...await workDiskWords(lane, vm),
     ];
@@ -126,10 +129,12 @@ export async function bringTo(
 }
 
 /** The world of a VM that is as {@linkcode bringTo} makes it. */
-export function wordsOf(state: string, { publish = [], workDisk = false }: Given): string {
+export function wordsOf(state: string, given: Given): string {
+  const { publish = [], workDisk = false, workspace } = given;
   const ports = publish.map((port) => `port ${port} ${state === "running" ? "open" : "closed"}`);
   const disk = workDisk ? [`marked work disk of ${diskBytes / mib} MiB`] : [];
-  return state === "absent" ? state : [state, ...ports, ...disk].join(", ");
+  const place = workspace === undefined ? [] : [`workspace ${workspace}`];
+  return state === "absent" ? state : [state, ...place, ...ports, ...disk].join(", ");
 }
 
 async function markWorkDisk(lane: Lane): Promise<void> {

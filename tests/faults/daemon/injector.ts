@@ -9,6 +9,7 @@ const answerMs = 5_000;
 /** What only the main thread can do. */
 export interface MainThread {
   fired(at: number, effect: string): void;
+  seen(at: number, effect: string): void;
   /** Kills this process; does not return. */
   die(): void;
   /** Kills VMMs, and returns when they are gone. */
@@ -17,7 +18,7 @@ export interface MainThread {
 
 /** What a Worker tells the main thread. */
 export type FromInjector =
-  | { readonly injector: "fired"; readonly at: number; readonly effect: string }
+  | { readonly injector: "fired" | "seen"; readonly at: number; readonly effect: string }
   | { readonly injector: "die" }
   | { readonly injector: "kill_vmms" };
 
@@ -73,7 +74,9 @@ export class Injector {
     const fault = faults[code - 1];
     if (fault === undefined || !faultKinds[fault].includes(kind)) return nothing;
     const number = 1 + Atomics.add(this.#cells, cells.count, 1);
-    if (number !== Atomics.load(this.#cells, cells.at)) return nothing;
+    const at = Atomics.load(this.#cells, cells.at);
+    if (at === 0) this.#main.seen(number, effect);
+    if (number !== at) return nothing;
     Atomics.store(this.#cells, cells.fired, 1);
     this.#main.fired(number, effect);
     switch (fault) {

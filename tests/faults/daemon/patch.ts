@@ -60,6 +60,7 @@ export function patchDeno(injector: Injector): void {
   patchCommand(deno, injector);
   patchConnect(deno, injector);
   patchListen(injector);
+  patchUnixListen(deno, injector);
   patchSqlite(injector);
   const now = Date.now;
   Date.now = () => now() + injector.clockMs;
@@ -218,6 +219,20 @@ function patchConnect(deno: Any, injector: Injector): void {
   };
 }
 
+/** The daemon's own socket. */
+function patchUnixListen(deno: Any, injector: Injector): void {
+  const { listen } = deno;
+  deno.listen = (options: Any) => {
+    if (options?.transport !== "unix") return listen(options);
+    const after = injector.before("write", `listen at ${shortPath([options.path])}`);
+    try {
+      return listen(options);
+    } finally {
+      after();
+    }
+  };
+}
+
 /** Ports of the host; a failure is told as `node:net` tells one. */
 function patchListen(injector: Injector): void {
   const listen = Server.prototype.listen as Any;
@@ -244,13 +259,21 @@ function patchSqlite(injector: Injector): void {
     after();
     return result;
   } as Any;
-  const exec = DatabaseSync.prototype.exec;
+  const { exec, prepare } = DatabaseSync.prototype;
   DatabaseSync.prototype.exec = function (sql: string) {
-    if (sql !== "COMMIT") return exec.call(this, sql);
-    const after = injector.before("commit", "store COMMIT");
+    if (!/^(COMMIT$|PRAGMA )/.test(sql)) return exec.call(this, sql);
+    const after = injector.before("commit", `store ${sql.split(/[ ;(]/, 2).join(" ")}`);
     exec.call(this, sql);
     after();
   };
+  // Opening a store reads it, which can fail as well.
+  DatabaseSync.prototype.prepare = function (this: Any, sql: string, ...options: Any[]) {
+    if (!sql.includes("quick_check")) return (prepare as Any).call(this, sql, ...options);
+    const after = injector.before("commit", "store check");
+    const statement = (prepare as Any).call(this, sql, ...options);
+    after();
+    return statement;
+  } as Any;
 }
 
 function isIgnored(args: readonly Any[]): boolean {

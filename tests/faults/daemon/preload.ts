@@ -22,6 +22,7 @@ async function inWorker(scope: WorkerScope): Promise<void> {
   scope.postMessage({ injector: "hello" });
   const injector = new Injector({
     fired: (at, effect) => post({ injector: "fired", at, effect }),
+    seen: (at, effect) => post({ injector: "seen", at, effect }),
     die: () => post({ injector: "die" }),
     killVmms: () => post({ injector: "kill_vmms" }),
   }, await received.promise);
@@ -35,6 +36,7 @@ async function inMain(): Promise<void> {
   let spared: readonly string[] = [];
   const injector: Injector = new Injector({
     fired: (at, effect) => say({ report: "fired", at, effect }),
+    seen: (at, effect) => say({ report: "seen", at, effect }),
     die: () => kill(Deno.pid, "SIGKILL"),
     killVmms: () => {
       killVmms(fake, spared, kill);
@@ -50,7 +52,8 @@ async function inMain(): Promise<void> {
       case "hello":
         return worker.postMessage({ memory: injector.memory });
       case "fired":
-        return say({ report: "fired", at: message.at, effect: message.effect });
+      case "seen":
+        return say({ report: message.injector, at: message.at, effect: message.effect });
       case "die":
         return kill(Deno.pid, "SIGKILL");
       case "kill_vmms":

@@ -8,6 +8,18 @@
 /* The one program that waits for a signal; 0: none. */
 static uint32_t sleeping_stream;
 
+enum { MAX_COPIES = 8 };
+
+/* Streams of a workspace that is being copied: what comes is taken, and the program ends with its stdin. */
+static uint32_t copies[MAX_COPIES];
+
+static uint32_t *copy_of(uint32_t stream) {
+  for (int i = 0; i < MAX_COPIES; i++) {
+    if (copies[i] == stream) return &copies[i];
+  }
+  return NULL;
+}
+
 static size_t frame(char *into, int type, uint32_t stream, const char *payload, uint32_t length) {
   uint32_t s = htonl(stream), l = htonl(length);
   into[0] = (char)type;
@@ -28,6 +40,7 @@ static void welcome(struct channel *c, const char *hello) {
   char nonce[64], text[300], right[400], wrong[400];
   static const char format[] =
       "{\"magic\":\"banger-link\",\"nonce\":\"%s\",\"version\":%ld,\"agentVersion\":\"0.0.1-fake\",\"uptimeS\":1}";
+  memset(copies, 0, sizeof copies);
   text_of(hello, "nonce", nonce, sizeof nonce);
   long version = number_of(hello, "highest");
   snprintf(text, sizeof text, format, nonce, version);
@@ -69,6 +82,11 @@ static void agent_request(struct channel *c, uint32_t stream, const char *reques
              counted, counted / 2, counted, counted);
     more = stats;
   } else if (strcmp(method, "exec") == 0) {
+    uint32_t *copy = strstr(request, "\"isNew\":true") == NULL ? NULL : copy_of(0);
+    if (copy != NULL) {
+      *copy = stream;
+      return;
+    }
     int code = exit_code_of(request);
     if (code < 0) {
       sleeping_stream = stream;
@@ -91,6 +109,28 @@ static void agent_request(struct channel *c, uint32_t stream, const char *reques
   snprintf(reply, sizeof reply, ok, "elsewhere", "");
   size_t wrong_length = closing(wrong, stream, reply);
   answer(c, b, right, right_length, wrong, wrong_length);
+}
+
+static void agent_data(struct channel *c, uint32_t stream, uint32_t length) {
+  char bytes[32], credit[5] = {0};
+  uint32_t more = htonl(length);
+  if (copy_of(stream) == NULL) return;
+  memcpy(credit + 1, &more, 4);
+  send_now(c, bytes, frame(bytes, 4, stream, credit, sizeof credit));
+}
+
+static void agent_eof(struct channel *c, uint32_t stream) {
+  char bytes[300];
+  uint32_t *copy = copy_of(stream);
+  if (copy == NULL) return;
+  *copy = 0;
+  send_now(c, bytes, closing(bytes, stream,
+                             "{\"ok\":true,\"result\":{\"method\":\"exec\",\"exit\":{\"how\":\"exited\",\"code\":0}}}"));
+}
+
+static void agent_reset(uint32_t stream) {
+  uint32_t *copy = copy_of(stream);
+  if (copy != NULL) *copy = 0;
 }
 
 /* A signal ends the one program that sleeps. */
@@ -123,7 +163,10 @@ size_t agent_bytes(struct channel *c) {
     payload[length] = 0;
     if (type == 9) welcome(c, payload);
     else if (type == 1) agent_request(c, stream, payload);
+    else if (type == 2) agent_data(c, stream, length);
+    else if (type == 5) agent_eof(c, stream);
     else if (type == 6) agent_control(c, stream);
+    else if (type == 8) agent_reset(stream);
     if (c->peer < 0) return 0;
     payload[length] = kept;
     at += 9 + (size_t)length;
