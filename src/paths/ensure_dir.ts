@@ -57,12 +57,18 @@ export function checkPrivateDir(
 
 /** Checks that files can be made in `path`. @throws BangerError `precondition` */
 export function checkWritableDir(path: string): void {
-  const probe = `${path}/.write-check-${crypto.randomUUID()}`;
+  // Always the same, so that one that a killed process has left is not one more.
+  const probe = `${path}/.write-check`;
   try {
-    Deno.openSync(probe, { write: true, createNew: true, mode: 0o600 }).close();
-    Deno.removeSync(probe);
+    Deno.openSync(probe, { write: true, create: true, mode: 0o600 }).close();
   } catch (cause) {
     throw unusable(path, cause);
+  }
+  try {
+    Deno.removeSync(probe);
+  } catch (cause) {
+    // Who looks at the same moment has removed it.
+    if (!(cause instanceof Deno.errors.NotFound)) throw unusable(path, cause);
   }
 }
 

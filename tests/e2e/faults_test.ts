@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { isBuilt } from "../support/banger.ts";
 import { namesIn } from "../support/end_to_end.ts";
 import { canCompile } from "../support/fake_vmm/fake_vmm.ts";
+import { GpgHome } from "../support/gpg_home.ts";
 import { skipUnless } from "../support/require.ts";
 import { sampleCells } from "../faults/sample.ts";
 import { faultEnv } from "../faults/plan.ts";
@@ -16,11 +17,14 @@ const fewest = 20;
 
 function faultTest(name: string, fn: () => Promise<void>, needsCompiler = false): void {
   const ignore = skipUnless(name, isBuilt(), "build/bin/banger is not built") ||
-    skipUnless(name, !needsCompiler || hasCompiler, "gcc is not installed");
+    skipUnless(name, !needsCompiler || hasCompiler, "gcc is not installed") ||
+    skipUnless(name, !needsCompiler || hasGpg, "gpg or gpg-agent is not installed");
   Deno.test({ name, ignore, fn });
 }
 
 const hasCompiler = await canCompile();
+/** The catalog of the kernel under test is signed. */
+const hasGpg = await GpgHome.isPossible();
 
 faultTest("whatever goes wrong at whichever effect, nothing is lost or left", async () => {
   // Always the same sample, so that what it finds was not there before; make faults runs everything.

@@ -56,6 +56,9 @@ async function look(lane: Lane): Promise<string[]> {
       wrong.push(`socket directory ${name} belongs to no VM that runs`);
     }
   }
+  for (const name of await namesIn(paths.stateDir)) {
+    if (/^\.|\.new$/.test(name)) wrong.push(`state/${name} is left`);
+  }
   for (const name of await namesIn(paths.stagingDir)) wrong.push(`staging/${name} is left`);
   wrong.push(...await lookAtImages(lane));
   wrong.push(...await lookAtPorts(lane, vms));

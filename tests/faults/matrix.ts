@@ -4,7 +4,7 @@
  *
  * usage: deno run --allow-all tests/faults/matrix.ts [--lanes N] [--verbose] [OPERATION[/FAULT[/AT]]]...
  *
- * Needs build/bundle (make build) and a C compiler.
+ * Needs build/bundle (make build), a C compiler and gpg.
  */
 import { allOperations } from "./all_operations.ts";
 import { faults } from "./plan.ts";

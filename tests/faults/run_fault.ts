@@ -142,7 +142,8 @@ async function verify(
 
 /** Things that nobody removes or opens again while the daemon runs. */
 function isLeft(wrong: string): boolean {
-  return /^(staging|images|kernels|directory vms)\/| half-made file |^published port /.test(wrong);
+  const removed = /^(staging|images|kernels|state|directory vms)\/|^socket directory /;
+  return removed.test(wrong) || / half-made file |^published port /.test(wrong);
 }
 
 /** What could not be removed (EIO) is removed by the next daemon at the latest. */

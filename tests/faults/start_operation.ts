@@ -5,6 +5,8 @@ import type { FaultOperation } from "./operation.ts";
 import type { Plan } from "./plan.ts";
 import { createParams } from "./vm_under_test.ts";
 
+/** How long a daemon that cannot work may take to end, in milliseconds. */
+const endsMs = 5_000;
 /** A directory that belongs to no VM. */
 const orphan = "00000000000000aa";
 /** VMs, and the state in which a daemon that was killed has left each. */
@@ -65,7 +67,13 @@ async function begin(lane: Lane, plan: Plan): Promise<Outcome> {
   // Answered when everything is in order.
   const outcome = await lane.attempt("vm.list", {});
   if (lane.daemon.isOver) return { how: "lost" };
+  if (outcome.how === "failed") {
+    // It has told why it has no store, and ends, so that the next one tries again.
+    await lane.daemon.endedWithin(endsMs);
+    if (!lane.daemon.isOver) throw new Error(`it stays without a store: ${outcome.error.message}`);
+  }
   // Only the log tells of a VM that could not be mended.
-  const isDisturbed = outcome.how === "ok" && (plan.fault === "enospc" || plan.fault === "eio");
+  const isDisturbed = outcome.how === "ok" && plan.at > 0 &&
+    (plan.fault === "enospc" || plan.fault === "eio");
   return isDisturbed ? { how: "failed", error: new BangerError("internal", "disturbed") } : outcome;
 }
