@@ -31,7 +31,7 @@ export const startOperation: FaultOperation = {
     if (runs === undefined) {
       await lane.done(
         "vm.create",
-        createParams({ name: "runs", start: true, workDiskBytes: 0, publish: [lane.wanted(8001)] }),
+        createParams({ name: "runs", start: true, workDiskBytes: 0, publish: [lane.wanted(8003)] }),
       );
     } else if (runs.state !== "running") await lane.done("vm.start", { vm: "runs" });
     const rests = (await lane.vm("rests"))!;
