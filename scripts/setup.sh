@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 readonly packages=(qemu-system-x86 qemu-utils passt mmdebstrap uidmap openssh-client e2fsprogs
   xz-utils zstd busybox-static patchelf)
 readonly test_packages=(shellcheck gpg gpg-agent skopeo umoci gcc libc6-dev musl-tools flex
-  bison bc)
+  bison bc iproute2 nftables)
 readonly tools=$PWD/.tools
 # Deno looks for its bundler here; the version in the name must be the one in package-lock.json.
 readonly bundler=$tools/deno-dir/dl/esbuild-0.25.5/esbuild-linux-x64
