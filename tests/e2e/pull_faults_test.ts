@@ -67,6 +67,8 @@ freshTest(
     const daemon = await daemonPid(banger);
     const pulling = new WatchedRun(banger, pullOf(registry, "app:1"));
     const flattener = await flattenerPid(daemon);
+    // Something has come, so that there is something to go on with.
+    await untilWritten(banger);
     const startMs = performance.now();
     pulling.kill("SIGINT");
     assert.equal(await pulling.end(), 130, pulling.stderr);
