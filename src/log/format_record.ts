@@ -1,20 +1,27 @@
-import type { LogRecord } from "@logtape/logtape";
+import type { LogFields, LogLevel } from "./log.ts";
 import { redact } from "./redact.ts";
 
 const maxLineChars = 8 * 1024;
+
+/** What one line is made of. */
+export interface LogRecord {
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number;
+  readonly level: LogLevel;
+  readonly part: string;
+  readonly text: string;
+  readonly fields: LogFields;
+}
 
 /**
  * One line, without its end: time in UTC, level, part, text, fields as JSON. Control characters are
  * escaped, so that nothing from outside makes lines of its own or moves a terminal's cursor.
  */
-export function formatRecord(record: LogRecord): string {
-  const time = new Date(record.timestamp).toISOString();
-  const part = record.category.slice(1).join(".") || record.category.join(".");
-  const words = redact(record.message.map(String).join("")) as string;
-  const head = `${time} ${record.level.padEnd(7)} ${part}: ${words}`;
-  const line = Object.keys(record.properties).length === 0
+export function formatRecord({ timeMs, level, part, text, fields }: LogRecord): string {
+  const head = `${new Date(timeMs).toISOString()} ${level.padEnd(7)} ${part}: ${redact(text)}`;
+  const line = Object.keys(fields).length === 0
     ? head
-    : `${head} ${JSON.stringify(redact(record.properties))}`;
+    : `${head} ${JSON.stringify(redact(fields))}`;
   const cut = line.length <= maxLineChars ? line : `${line.slice(0, maxLineChars - 1)}…`;
   return escapeControls(cut);
 }

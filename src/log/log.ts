@@ -1,18 +1,16 @@
 /**
- * The daemon's log: logtape's loggers over sinks of our own.
+ * The daemon's log, line by line.
  *
  * Owns: the form of a line, where lines go (journald, a terminal, a rotating file) and what must
  * never be in them. Must not import anything but `model`. Leaves log through {@linkcode Logger}.
  */
-import {
-  configureSync,
-  getLogger,
-  type Logger as TapeLogger,
-  type LogLevel,
-  type LogRecord,
-  resetSync,
-} from "@logtape/logtape";
 import { formatRecord } from "./format_record.ts";
+
+/** From the least to the most severe. */
+export const logLevels = ["debug", "info", "warning", "error"] as const;
+
+/** One of {@linkcode logLevels}. */
+export type LogLevel = typeof logLevels[number];
 
 /** Where a finished line goes; must not throw. `level` helps sinks that have priorities. */
 export type LineSink = (line: string, level: LogLevel) => void;
@@ -28,30 +26,24 @@ export interface Logger {
   error(text: string, fields?: LogFields): void;
 }
 
+/** Of the whole thread; `undefined`: nothing is logged. */
+let target: { readonly sink: LineSink; readonly lowest: LogLevel } | undefined;
+
 /** Sends the lines of all parts, from `lowest` up, to `sink`. Replaces an earlier configuration. */
 export function configureLog(sink: LineSink, lowest: LogLevel = "info"): void {
-  configureSync({
-    reset: true,
-    sinks: { own: (record: LogRecord) => sink(formatRecord(record), record.level) },
-    loggers: [
-      { category: ["banger"], lowestLevel: lowest, sinks: ["own"] },
-      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["own"] },
-    ],
-  });
+  target = { sink, lowest };
 }
 
 /** Forgets the configuration: nothing is logged any more. */
 export function closeLog(): void {
-  resetSync();
+  target = undefined;
 }
 
 /** The log of `part`, such as `vm` or `daemon`. */
 export function logOf(part: string): Logger {
-  const logger: TapeLogger = getLogger(["banger", part]);
-  return {
-    debug: (text, fields) => logger.debug(text, { ...fields }),
-    info: (text, fields) => logger.info(text, { ...fields }),
-    warn: (text, fields) => logger.warn(text, { ...fields }),
-    error: (text, fields) => logger.error(text, { ...fields }),
+  const log = (level: LogLevel) => (text: string, fields: LogFields = {}) => {
+    if (target === undefined || logLevels.indexOf(level) < logLevels.indexOf(target.lowest)) return;
+    target.sink(formatRecord({ timeMs: Date.now(), level, part, text, fields }), level);
   };
+  return { debug: log("debug"), info: log("info"), warn: log("warning"), error: log("error") };
 }

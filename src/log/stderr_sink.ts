@@ -1,14 +1,11 @@
-import type { LogLevel } from "@logtape/logtape";
-import type { LineSink } from "./log.ts";
+import type { LineSink, LogLevel } from "./log.ts";
 
 /** Priorities that journald reads from the start of a line (sd-daemon(3)). */
 const priorities: Readonly<Record<LogLevel, number>> = {
-  trace: 7,
   debug: 7,
   info: 6,
   warning: 4,
   error: 3,
-  fatal: 2,
 };
 
 /** A sink on standard error; with `<N>` priorities for journald. */
