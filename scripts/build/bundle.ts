@@ -4,8 +4,8 @@ import { compact } from "./compact.ts";
 import { deno } from "./deno.ts";
 import { joinFiles, type Joint } from "./join_files.ts";
 
-/** The literal in `src/version/build_info.ts` that the build fills. */
-const slot = '"@@BANGER_BUILD_INFO@@"';
+/** The literal in `src/version/build_info.ts` that the build fills; short lines may go through it. */
+const slot = new RegExp([...'"@@BANGER_BUILD_INFO@@"'].join("(?:\\\\\n)?"));
 
 /**
  * A module that is bundled for itself, with a copy of all that it imports: a long-lived process loads
