@@ -1,12 +1,7 @@
 import { exists } from "../files/exists.ts";
 import { removeIfThere } from "../files/remove_if_there.ts";
-import {
-  copyWorkSeed,
-  growWorkDisk,
-  makeWorkDisk,
-  unfinishedWorkDisk,
-  type WorkDiskSpec,
-} from "../images/work_disk.ts";
+import { unfinishedWorkDisk } from "../images/unfinished_work_disk.ts";
+import type { WorkDiskSpec } from "../images/work_disk.ts";
 import { BangerError } from "../model/errors.ts";
 import type { VmPaths } from "../paths/paths.ts";
 import type { Missing, StartStep, WorkDisks } from "../services/vm/contract.ts";
@@ -42,6 +37,7 @@ export function workDiskStep(deps: WorkDiskDeps): StartStep {
       }
       const spec = specOf(deps, paths.workDisk, vm.config.workDiskBytes);
       const seed = context.bootSet.image.workSeed;
+      const { copyWorkSeed, makeWorkDisk } = await loadWorkDisk();
       if (seed === null) await makeWorkDisk(spec);
       else await copyWorkSeed(seed.path, spec, context.signal);
     },
@@ -63,8 +59,14 @@ export function workDiskStep(deps: WorkDiskDeps): StartStep {
 /** The disks that {@linkcode workDiskStep} uses, while no machine has them. */
 export function workDisks(deps: WorkDiskDeps): WorkDisks {
   return {
-    make: ({ workDisk }, sizeBytes) => makeWorkDisk(specOf(deps, workDisk, sizeBytes)),
-    grow: ({ workDisk }, sizeBytes) => growWorkDisk(workDisk, sizeBytes),
+    make: async ({ workDisk }, sizeBytes) => {
+      const { makeWorkDisk } = await loadWorkDisk();
+      await makeWorkDisk(specOf(deps, workDisk, sizeBytes));
+    },
+    grow: async ({ workDisk }, sizeBytes) => {
+      const { growWorkDisk } = await loadWorkDisk();
+      await growWorkDisk(workDisk, sizeBytes);
+    },
     isLeft: async ({ workDisk }) =>
       await exists(workDisk) || await exists(unfinishedWorkDisk(workDisk)),
     drop: async ({ workDisk }) => {
@@ -72,6 +74,11 @@ export function workDisks(deps: WorkDiskDeps): WorkDisks {
       await removeIfThere(workDisk);
     },
   };
+}
+
+/** A writer of file systems, and node:crypto: a daemon whose VMs have no work disk does without both. */
+function loadWorkDisk(): Promise<typeof import("../images/work_disk.ts")> {
+  return import("../images/work_disk.ts");
 }
 
 function specOf(deps: WorkDiskDeps, path: string, sizeBytes: number): WorkDiskSpec {

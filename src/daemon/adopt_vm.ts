@@ -2,8 +2,7 @@ import { connectAgent } from "../guest/agent_client.ts";
 import type { AgentSession } from "../guest/agent_session.ts";
 import { isBangerError } from "../model/errors.ts";
 import type { LoopbackPorts } from "../net/loopback_port.ts";
-import type { VmPaths } from "../paths/paths.ts";
-import { readHandles } from "../services/vm/handles.ts";
+import type { VmHandles } from "../services/vm/handles.ts";
 import type { AdoptedVm } from "../services/vm/live.ts";
 import type { Machine, Vmm } from "../vmm/contract.ts";
 
@@ -15,10 +14,12 @@ export interface AdoptDeps {
   readonly vmm: Vmm;
   readonly ports: LoopbackPorts;
   readonly randomHex: (bytes: number) => string;
+  /** When consoles are read again. */
+  readonly consoleFrom: Promise<void>;
 }
 
 /**
- * Takes over a VM that an earlier daemon left running: its machine by the remembered handle, its
+ * Takes over a VM that an earlier daemon left running: its machine by the handle of the process that has just been seen, its
  * agent by a new session on the link, which may still hold bytes of the old one. `null` when the
  * machine has ended.
  *
@@ -26,12 +27,14 @@ export interface AdoptDeps {
  */
 export async function adoptVm(
   deps: AdoptDeps,
-  paths: VmPaths,
+  handles: VmHandles,
   signal: AbortSignal,
 ): Promise<AdoptedVm | null> {
-  const handles = readHandles(paths);
   if (handles.machine === null) return null;
-  const machine = await deps.vmm.adopt(handles.machine);
+  const machine = await deps.vmm.adopt(handles.machine, {
+    isSeen: true,
+    consoleFrom: deps.consoleFrom,
+  });
   if (machine === null) return null;
   try {
     const session = await reached(deps, machine, signal);
@@ -45,7 +48,7 @@ export async function adoptVm(
 
 /** A VM is not given up for a link that broke once. */
 async function reached(
-  { randomHex }: AdoptDeps,
+  { randomHex }: Pick<AdoptDeps, "randomHex">,
   machine: Machine,
   signal: AbortSignal,
 ): Promise<AgentSession> {

@@ -5,26 +5,19 @@
 import { startSteps } from "../capabilities/list.ts";
 import { systemDisks } from "../capabilities/system_disk.ts";
 import { workDisks } from "../capabilities/work_disk.ts";
-import { findMirror } from "../debian/find_mirror.ts";
 import { ensureSshKey, knownHostsLine } from "../guest/ssh_keys.ts";
-import { buildDebianImage } from "../images/debian_image.ts";
 import { reasonOf } from "../model/errors.ts";
+import type { Logger } from "../log/log.ts";
 import type { VmId } from "../model/ids.ts";
 import { silentReporter } from "../model/stages.ts";
 import { listenOnLoopback } from "../net/loopback_listener.ts";
 import { LoopbackPorts } from "../net/loopback_port.ts";
-import { catalogBundles } from "../services/image/catalog_bundles.ts";
-import { debianKernels } from "../services/image/debian_kernels.ts";
-import { debianKits } from "../services/image/debian_kits.ts";
-import { registryImages } from "../services/image/registry_images.ts";
-import { ImageService } from "../services/image/image_service.ts";
 import { Lanes } from "../services/vm/lanes/lanes.ts";
 import { Leases } from "../services/vm/leases.ts";
 import { VmListing } from "../services/vm/listing.ts";
 import { LiveTable } from "../services/vm/live.ts";
 import { HostPorts } from "../services/vm/ports/host_ports.ts";
 import { VmService } from "../services/vm/vm_service.ts";
-import { runtimeAssets } from "../version/runtime_assets.ts";
 import { ConsoleRing } from "../vmm/qemu/console_ring.ts";
 import { endProcess } from "../vmm/end_process.ts";
 import { QemuVmm } from "../vmm/qemu/qemu_vmm.ts";
@@ -40,9 +33,12 @@ import { VmStats } from "../services/vm/usage/stats.ts";
 import { StatsLoop } from "./stats_loop.ts";
 import { vmIdsOnDisk } from "./vm_ids_on_disk.ts";
 import { vmOwner } from "./vm_owner.ts";
+import { once } from "../sync/once.ts";
 import { pause } from "../sync/pause.ts";
+import { whenPassed } from "../sync/when_passed.ts";
 
-const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/** How long the first answers come before all that nobody waits for. */
+const answersMs = 20;
 
 /** How long a process that belongs to nobody may take to end after each signal. */
 const strayLimits = { quitMs: 0, terminateMs: 1_000, killMs: 5_000 };
@@ -50,7 +46,6 @@ const strayLimits = { quitMs: 0, terminateMs: 1_000, killMs: 5_000 };
 /** Builds and wires everything; starts nothing. */
 export function composeServices(deps: ServiceDeps): Promise<Services> {
   const { paths, config, store, locks, operations, processes, memory, host, signal } = deps;
-  const arch = Deno.build.arch;
   const log = deps.logOf("vm");
   const vmm = new QemuVmm(processes, {}, memory);
   const ports = new LoopbackPorts();
@@ -60,39 +55,14 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
   const sshKey = async (stop: AbortSignal) =>
     await ensureSshKey(config.sshKeyPath ?? paths.sshKey, "banger", stop);
 
-  const debianSource = { arch, keyring, downloadsDir: paths.downloadsDir, now: deps.nowMs };
-  const kernelSource = debianKernels(debianSource);
-  const images = new ImageService({
-    images: store.images,
-    kernels: store.kernels,
-    vms: store.vms,
-    locks,
-    paths,
-    uid: paths.uid,
-    arch,
-    now: deps.nowMs,
-    newUuid: () => crypto.randomUUID(),
-    randomHex,
-    mirror: (suite) => findMirror({ suite, configured: config.catalog.debianMirror ?? undefined }),
-    keyring,
-    proxyEnv: deps.proxyEnv,
-    buildImage: buildDebianImage,
-    registry: registryImages({
-      blobsDir: paths.blobsDir,
-      flatten: deps.flatten,
-      uid: paths.uid,
-      arch,
-      now: deps.nowMs,
-    }),
-    rootfsFile: (path) => deps.host.rootfsFile(path),
-    catalog: catalogBundles({
-      settings: config.catalog,
-      now: deps.nowMs,
-      monotonicMs: deps.monotonicMs,
-      revision: () => kernelSource.revision(),
-    }),
-    kernelSource,
-    kitSource: debianKits(debianSource, runtimeAssets),
+  const answered = Promise.withResolvers<void>();
+  const tidied = Promise.withResolvers<void>();
+  // Most of the code, and with it node:crypto, which a daemon that only looks after VMs never needs. It
+  // waits for the tidying, which takes whatever is in the staging directory for a leftover.
+  const images = once(async () => {
+    await tidied.promise;
+    const { composeImages } = await import("./compose_images.ts");
+    return composeImages(deps, randomHex);
   });
 
   const vms = new VmService({
@@ -102,7 +72,10 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       isVmBusy: (id) => locks.busy("vm", id),
       create: (stop, body) => locks.hold("create_vm", "all", stop, body),
     },
-    bootSets: images,
+    bootSets: {
+      ensure: async (...request) => await (await images()).ensure(...request),
+      find: async (vm) => await (await images()).find(vm),
+    },
     disks: systemDisks,
     workDisks: workDisks({ now: deps.nowMs, randomHex }),
     hostPorts: new HostPorts({ listen: listenOnLoopback, vms: () => store.vms.list() }),
@@ -142,7 +115,8 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     now: deps.nowMs,
     monotonicMs: deps.monotonicMs,
     log,
-    adopt: (_vm, places, stop) => adoptVm({ vmm, ports, randomHex }, places, stop),
+    adopt: (handles, stop) =>
+      adoptVm({ vmm, ports, randomHex, consoleFrom: answered.promise }, handles, stop),
     reconnect: (machine, stop) => reconnectAgent(machine, randomHex(16), stop),
     idsOnDisk: async () =>
       (await vmIdsOnDisk(paths.vmsDir)).filter((id) => !accelerations.isTrial(id)),
@@ -208,15 +182,15 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     runningVms: () => live.size,
     start: async () => {
       try {
-        await Promise.all([
-          vms.reconcile({ atStart: true, dryRun: false }, silentReporter, signal),
-          images.tidy().catch((error) =>
-            log.warn("Leftovers of image builds stay", { error: reasonOf(error) })
-          ),
-        ]);
+        await vms.reconcile({ atStart: true, dryRun: false }, silentReporter, signal);
       } finally {
         reconciled.resolve();
-        statsLoop?.start();
+        whenPassed(answersMs, () => {
+          answered.resolve();
+          statsLoop?.start();
+        });
+        await tidyUp(deps, log);
+        tidied.resolve();
       }
     },
     close: () => {
@@ -225,6 +199,16 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
       return Promise.resolve();
     },
   });
+}
+
+/** What cannot be tidied keeps nobody from working with images. */
+async function tidyUp(deps: ServiceDeps, log: Logger): Promise<void> {
+  try {
+    const { tidyArtefacts } = await import("./tidy_artefacts.ts");
+    if (!deps.signal.aborted) await tidyArtefacts(deps);
+  } catch (error) {
+    log.warn("Leftovers of image builds stay", { error: reasonOf(error) });
+  }
 }
 
 /** Random bytes of the system's generator, in hexadecimal. */

@@ -2,6 +2,7 @@ import { reasonOf } from "../model/errors.ts";
 import type { Reaper } from "../services/vm/usage/reaper.ts";
 import type { VmStats } from "../services/vm/usage/stats.ts";
 import type { VmService } from "../services/vm/vm_service.ts";
+import { whenPassed } from "../sync/when_passed.ts";
 
 /** What {@linkcode StatsLoop} needs. */
 export interface StatsLoopDeps {
@@ -18,7 +19,6 @@ export interface StatsLoopDeps {
  */
 export class StatsLoop {
   readonly #deps: StatsLoopDeps;
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #isStopped = false;
 
   constructor(deps: StatsLoopDeps) {
@@ -28,15 +28,15 @@ export class StatsLoop {
   /** The first measurement is one interval away. */
   start(): void {
     if (this.#isStopped) return;
-    this.#timer = setTimeout(() => void this.#turn(), this.#deps.intervalMs);
+    whenPassed(this.#deps.intervalMs, () => void this.#turn());
   }
 
   stop(): void {
     this.#isStopped = true;
-    clearTimeout(this.#timer);
   }
 
   async #turn(): Promise<void> {
+    if (this.#isStopped) return;
     const { service, stats, reaper, log } = this.#deps;
     try {
       const running = () => service.list().filter(({ id }) => service.liveOf(id) !== undefined);

@@ -5,6 +5,7 @@ import { ImageFile } from "../ext4/image_file.ts";
 import { Inode } from "../ext4/inode.ts";
 import { BangerError, reasonOf } from "../model/errors.ts";
 import { allocatedBytes, copyRootfs } from "./copy_rootfs.ts";
+import { unfinishedWorkDisk } from "./unfinished_work_disk.ts";
 
 /** A work disk to make. */
 export interface WorkDiskSpec {
@@ -19,11 +20,6 @@ export interface WorkDiskSpec {
 
 /** Name of the file systems of work disks. */
 export const workDiskLabel = "banger-work";
-
-/** Where a work disk is while it is being made that will be at `path`. */
-export function unfinishedWorkDisk(path: string): string {
-  return `${path}.new`;
-}
 
 /** The units of /sys/block/DISK/size, whatever the disk's own are. */
 const sectorBytes = 512;

@@ -107,6 +107,14 @@ export interface Machine {
   release(): void;
 }
 
+/** How a VM is taken over. */
+export interface AdoptOptions {
+  /** The caller has just seen its process, so that nobody looks again: if it has ended since, the machine says so. */
+  readonly isSeen?: boolean;
+  /** When its console is read again, at once when left out. What the guest prints until then is lost. */
+  readonly consoleFrom?: Promise<void>;
+}
+
 /** A driver. */
 export interface Vmm {
   readonly kind: "qemu" | "firecracker";
@@ -123,5 +131,5 @@ export interface Vmm {
    */
   clear(places: Pick<MachineSpec, "runDir" | "memoryPaths">): Promise<void>;
   /** Takes over a running VM, or answers the machine that has it already; `null` when it no longer runs. */
-  adopt(handle: VmmHandle): Promise<Machine | null>;
+  adopt(handle: VmmHandle, options?: AdoptOptions): Promise<Machine | null>;
 }

@@ -29,6 +29,9 @@ export interface StartedSession {
   readonly welcome: unknown;
 }
 
+/** Frames of type `pad`, the same for all sessions. */
+let padding: Uint8Array | undefined;
+
 const magic = `{"magic":"banger-link"`;
 
 /**
@@ -67,11 +70,12 @@ export async function startSession(link: ByteLink, options: StartOptions): Promi
     versions: protocolVersions,
   };
   const frame = encodeFrame(frameTypes.hello, 0, encodeJson(hello));
-  const pads = options.fresh ? 0 : maxFrameBytes;
-  const opening = new Uint8Array(pads + frame.length);
-  opening.set(frame, pads);
+  const write = async () => {
+    if (!options.fresh) await link.write(padding ??= new Uint8Array(maxFrameBytes));
+    await link.write(frame);
+  };
   try {
-    const [welcome] = await Promise.all([promise, link.write(opening)]);
+    const [welcome] = await Promise.all([promise, write()]);
     return { mux, welcome };
   } catch (error) {
     mux.end(asLinkError(error));

@@ -273,11 +273,14 @@ export async function readLink(
   decoder: FrameDecoder,
   sink: FrameSink,
 ): Promise<void> {
-  const buffer = new Uint8Array(64 * 1024);
+  // Most links rest. One that has filled this once gets more.
+  let buffer = new Uint8Array(4 * 1024);
+  const busyBytes = 64 * 1024;
   for (;;) {
     const count = await link.read(buffer);
     if (count === null) return;
     decoder.push(buffer.subarray(0, count), sink);
+    if (count === buffer.length && count < busyBytes) buffer = new Uint8Array(busyBytes);
   }
 }
 

@@ -10,20 +10,21 @@ type ArtefactHandlers = Pick<
   Extract<keyof ServiceHandlers, `image.${string}` | `kernel.${string}`>
 >;
 
-/** Handlers of every `image.*` and `kernel.*` method. */
+/** Handlers of every `image.*` and `kernel.*` method; `service` is asked for by the first call. */
 export function artefactHandlers(
-  service: ImageService,
+  service: () => Promise<ImageService>,
   operations: Operations,
 ): ArtefactHandlers {
   return {
-    "image.list": async () => ({ images: await service.listImages() }),
-    "image.show": async ({ image }) => ({ image: await service.showImage(image) }),
+    "image.list": async () => ({ images: await (await service()).listImages() }),
+    "image.show": async ({ image }) => ({ image: await (await service()).showImage(image) }),
     "image.pull": ({ image, refresh }) => ({
       operationId: operations.begin(
         { method: "image.pull", subject: image },
         async (reporter, signal) => {
-          const pulled = await service.pullImage(image, { refresh }, reporter, signal);
-          return { image: await service.showImage(pulled.name) };
+          const images = await service();
+          const pulled = await images.pullImage(image, { refresh }, reporter, signal);
+          return { image: await images.showImage(pulled.name) };
         },
       ),
     }),
@@ -33,19 +34,20 @@ export function artefactHandlers(
         operationId: operations.begin(
           { method: "image.pull", subject: imageReferenceText(reference) },
           async (reporter, signal) => {
-            const pulled = await service.pullRegistryImage(
+            const images = await service();
+            const pulled = await images.pullRegistryImage(
               { reference, credentials },
               { name, refresh },
               reporter,
               signal,
             );
-            return { image: await service.showImage(pulled.name) };
+            return { image: await images.showImage(pulled.name) };
           },
         ),
       };
     },
-    "image.offer": (_params, context) => {
-      const { id, serve, drop } = service.offer();
+    "image.offer": async (_params, context) => {
+      const { id, serve, drop } = (await service()).offer();
       context.connection.onClose(drop);
       context.upgrade(serve);
       return { offer: id, upgraded: "banger-mux/1" };
@@ -60,46 +62,50 @@ export function artefactHandlers(
           { method: "image.pull", subject: imageSourceText(source) },
           async (reporter, signal) => {
             const options = { name, refresh };
-            const pulled = await service.pullLocalImage(source, offer, options, reporter, signal);
-            return { image: await service.showImage(pulled.name) };
+            const images = await service();
+            const pulled = await images.pullLocalImage(source, offer, options, reporter, signal);
+            return { image: await images.showImage(pulled.name) };
           },
         ),
       };
     },
     "image.register": async ({ image, rootfs, kernel }, { signal }) => {
-      await service.registerImage({ name: image, path: rootfs, kernel }, signal);
-      return { image: await service.showImage(image) };
+      const images = await service();
+      await images.registerImage({ name: image, path: rootfs, kernel }, signal);
+      return { image: await images.showImage(image) };
     },
     "image.promote": ({ image }) => ({
       operationId: operations.begin(
         { method: "image.promote", subject: image },
         async (reporter, signal) => {
-          await service.promoteImage(image, reporter, signal);
-          return { image: await service.showImage(image) };
+          const images = await service();
+          await images.promoteImage(image, reporter, signal);
+          return { image: await images.showImage(image) };
         },
       ),
     }),
     "image.prune": async (request, { signal }) => {
-      const removed = await service.prune(request, signal);
+      const removed = await (await service()).prune(request, signal);
       return { removed, bytes: removed.reduce((sum, { bytes }) => sum + bytes, 0) };
     },
     "image.delete": async ({ image }, { signal }) => {
-      await service.deleteImage(image, signal);
+      await (await service()).deleteImage(image, signal);
       return {};
     },
-    "kernel.list": () => ({ kernels: service.listKernels() }),
-    "kernel.show": ({ kernel }) => ({ kernel: service.showKernel(kernel) }),
+    "kernel.list": async () => ({ kernels: (await service()).listKernels() }),
+    "kernel.show": async ({ kernel }) => ({ kernel: (await service()).showKernel(kernel) }),
     "kernel.pull": ({ kernel, refresh }) => ({
       operationId: operations.begin(
         { method: "kernel.pull", subject: kernel },
         async (reporter, signal) => {
-          const pulled = await service.pullKernel(kernel, { refresh }, reporter, signal);
-          return { kernel: service.showKernel(pulled.name) };
+          const kernels = await service();
+          const pulled = await kernels.pullKernel(kernel, { refresh }, reporter, signal);
+          return { kernel: kernels.showKernel(pulled.name) };
         },
       ),
     }),
     "kernel.delete": async ({ kernel }, { signal }) => {
-      await service.deleteKernel(kernel, signal);
+      await (await service()).deleteKernel(kernel, signal);
       return {};
     },
   };

@@ -7,7 +7,9 @@ import { currentKit, currentKitFile } from "./ensure_kit.ts";
  * versions that were replaced and that no VM uses, directories without a row, blobs of no image, kits but the current
  * one (a running VM has its kit open and keeps it). Called before the first request.
  */
-export async function tidy(deps: ImageServiceDeps): Promise<void> {
+export async function tidy(
+  deps: Pick<ImageServiceDeps, "paths" | "uid" | "vms" | "images" | "kernels" | "registry">,
+): Promise<void> {
   const { paths } = deps;
   await cleanStaging(paths.stagingDir, deps.uid);
   const vms = deps.vms.list();

@@ -10,6 +10,7 @@ import type { VmProcess } from "../../vmm/vm_processes.ts";
 import { deleteHeld } from "./delete.ts";
 import { examine, type Mend } from "./examine.ts";
 import { goLive } from "./go_live.ts";
+import type { VmHandles } from "./handles.ts";
 import { keepSession } from "./keep_session.ts";
 import type { AdoptedVm } from "./live.ts";
 import { reopenPorts } from "./ports/reopen.ts";
@@ -23,10 +24,10 @@ import { watchMachine } from "./watch.ts";
 /** What reconcile needs beside the other verbs. */
 export interface ReconcileDeps {
   /**
-   * Takes over the machine that an earlier daemon left running and reopens the agent session;
-   * `null` when it does not run any more.
+   * Takes over the machine that an earlier daemon left running, whose process has just been seen, and reopens the
+   * agent session; `null` when there is none.
    */
-  adopt(vm: VmRecord, paths: VmPaths, signal: AbortSignal): Promise<AdoptedVm | null>;
+  adopt(handles: VmHandles, signal: AbortSignal): Promise<AdoptedVm | null>;
   /** Opens a new session to the agent of a VM that runs. @throws BangerError when it does not answer */
   reconnect(machine: Machine, signal: AbortSignal): Promise<AgentSession>;
   /** Ids of all VMs that have a directory on the host, known to the store or not. */
@@ -107,11 +108,12 @@ async function lookAt(
   signal: AbortSignal,
 ): Promise<Mended | null> {
   const vm = deps.store.find(id);
+  const paths = deps.paths(id);
   let mend = await examine(deps, mode, id, vm, processes);
   if (mend === null) return null;
   if (!mode.atStart) {
     // What was seen of the processes may be from before the last verb on this VM.
-    const now = groupByRun(await deps.processes()).get(runName(deps.paths(id))) ?? [];
+    const now = groupByRun(await deps.processes()).get(runName(paths)) ?? [];
     processes = now;
     mend = await examine(deps, mode, id, vm, now);
     if (mend === null) return null;
@@ -119,23 +121,21 @@ async function lookAt(
   const { action } = mend;
   return await attempt(deps, mode, mend, async () => {
     const sshPort = vm?.runtime?.sshPort ?? null;
-    await endAll(
-      deps,
-      restoreHandles(id, deps.paths(id), processes, sshPort).map((handle) => ({ handle })),
-    );
+    const { handles, surplus } = restoreHandles(id, paths, processes, sshPort);
+    await endAll(deps, surplus.map((handle) => ({ handle })));
     if (vm === undefined) {
-      await stopAll(deps.steps, id, deps.paths(id));
-      await cleanupAll(deps.steps, id, deps.paths(id));
+      await stopAll(deps.steps, id, paths);
+      await cleanupAll(deps.steps, id, paths);
     } else if (action === "delete") {
       await deleteHeld(deps, id, reporter, signal);
     } else if (action === "reset") {
-      await stopAll(deps.steps, id, deps.paths(id));
+      await stopAll(deps.steps, id, paths);
       await finishReset(deps, vm);
     } else if (action === "tidy") {
-      await stopAll(deps.steps, id, deps.paths(id));
-      if (vm.config.workDiskBytes === 0) await deps.workDisks.drop(deps.paths(id));
+      await stopAll(deps.steps, id, paths);
+      if (vm.config.workDiskBytes === 0) await deps.workDisks.drop(paths);
     } else {
-      await adoptOrEnd(deps, vm, action === "adopt", signal);
+      await adoptOrEnd(deps, vm, action === "adopt" ? handles : null, signal);
     }
   });
 }
@@ -162,10 +162,10 @@ async function attempt(
 async function adoptOrEnd(
   deps: VmServiceDeps,
   vm: VmRecord,
-  mayRun: boolean,
+  handles: VmHandles | null,
   signal: AbortSignal,
 ): Promise<void> {
-  const adopted = mayRun ? await tryAdopt(deps, vm, signal) : null;
+  const adopted = handles === null ? null : await tryAdopt(deps, vm, handles, signal);
   if (adopted !== null) {
     const live = goLive(deps, vm, adopted, []);
     await reopenPorts(deps, vm, live);
@@ -185,10 +185,11 @@ async function adoptOrEnd(
 async function tryAdopt(
   deps: VmServiceDeps,
   vm: VmRecord,
+  handles: VmHandles,
   signal: AbortSignal,
 ): Promise<AdoptedVm | null> {
   try {
-    return await deps.adopt(vm, deps.paths(vm.id), signal);
+    return await deps.adopt(handles, signal);
   } catch (error) {
     deps.log.warn(`cannot take over VM ${vm.config.name}: ${reasonOf(error)}`);
     return null;

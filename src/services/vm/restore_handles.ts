@@ -8,7 +8,7 @@ import { readHandles, replaceHandles, type VmHandles } from "./handles.ts";
 
 /**
  * Makes the remembered handles of a VM what the kernel says, whatever was in the file; `sshPort` is what the store
- * knows of its last start. Answers processes that are of the VM and have no place there, since others of
+ * knows of its last start. `surplus` are processes that are of the VM and have no place there, since others of
  * its programs run: they are to be ended.
  */
 export function restoreHandles(
@@ -16,7 +16,7 @@ export function restoreHandles(
   paths: VmPaths,
   processes: readonly VmProcess[],
   sshPort: number | null,
-): readonly ProcessHandle[] {
+): { readonly handles: VmHandles; readonly surplus: readonly ProcessHandle[] } {
   const remembered = readHandles(paths);
   const surplus: ProcessHandle[] = [];
   const running = (program: VmProcess["program"], known: ProcessHandle | undefined) => {
@@ -42,7 +42,7 @@ export function restoreHandles(
     network: remembered.network ?? (known === null ? null : networkOf(id, paths, known)),
   };
   if (JSON.stringify(handles) !== JSON.stringify(remembered)) replaceHandles(paths, handles);
-  return surplus;
+  return { handles, surplus };
 }
 
 function isSame(one: ProcessHandle, other: ProcessHandle | undefined): boolean {

@@ -6,8 +6,9 @@ import { pause } from "../../sync/pause.ts";
 const sustainedBytesPerS = 512 * 1024;
 /** How much it may print at once without being slowed down, in bytes. */
 const burstBytes = 1024 * 1024;
-/** Bytes taken from the socket at once. */
-const chunkBytes = 64 * 1024;
+/** Bytes taken at once from a console that prints little, and from one that has filled as much. */
+const quietBytes = 1024;
+const busyBytes = 64 * 1024;
 
 /**
  * Copies a serial console from `link` into `ring` until the VMM hangs up, `signal` aborts or the ring
@@ -21,7 +22,7 @@ export async function recordConsole(
   ring: ConsoleRing,
   signal: AbortSignal,
 ): Promise<void> {
-  const buffer = new Uint8Array(chunkBytes);
+  let buffer = new Uint8Array(quietBytes);
   let budget = burstBytes;
   let refilledAt = performance.now();
   const onAbort = () => link.close();
@@ -31,6 +32,7 @@ export async function recordConsole(
       const count = await link.read(buffer);
       if (count === null) return;
       await ring.append(buffer.subarray(0, count));
+      if (count === buffer.length && count < busyBytes) buffer = new Uint8Array(busyBytes);
       const now = performance.now();
       budget = Math.min(burstBytes, budget + (now - refilledAt) * sustainedBytesPerS / 1000);
       refilledAt = now;

@@ -19,6 +19,8 @@ export interface QemuConnections {
   readonly qmp: QmpClient | null;
   /** Whether a console reader runs already, and its end. */
   readonly console: Promise<void> | null;
+  /** When a console that nobody reads is connected to; at once when left out. */
+  readonly consoleFrom?: Promise<void> | undefined;
 }
 
 /** What a machine needs from its driver. */
@@ -48,7 +50,7 @@ export class QemuMachine implements Machine {
     this.#parts = parts;
     this.#ring = new ConsoleRing(handle.stateDir);
     this.#qmp = connections.qmp === null ? undefined : Promise.resolve(connections.qmp);
-    this.#console = connections.console ?? this.#reconnectConsole();
+    this.#console = connections.console ?? this.#reconnectConsole(connections.consoleFrom);
     this.ended = this.#untilEnded();
     // Nobody has to wait for the end; a released machine never ends.
     this.ended.catch(() => {});
@@ -185,9 +187,10 @@ export class QemuMachine implements Machine {
     }
   }
 
-  async #reconnectConsole(): Promise<void> {
+  async #reconnectConsole(from: Promise<void> | undefined): Promise<void> {
     const { signal } = this.#parts.watching;
     try {
+      await from;
       const { console } = socketPaths(this.handle.runDir);
       const link = await connectUnix(console, this.#parts.limits.connectTimeoutMs, signal);
       await recordConsole(link, this.#ring, signal);

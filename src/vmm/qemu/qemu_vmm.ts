@@ -6,7 +6,7 @@
  */
 import { BangerError, isBangerError, reasonOf } from "../../model/errors.ts";
 import type { HostProcesses, ProcessHandle } from "../../process/host_processes.ts";
-import type { Machine, MachineSpec, Vmm, VmmHandle } from "../contract.ts";
+import type { AdoptOptions, Machine, MachineSpec, Vmm, VmmHandle } from "../contract.ts";
 import { LocalMemoryFiles, type MemoryFiles } from "../memory_file.ts";
 import { qemuCommandLine } from "./command_line.ts";
 import { recordConsole } from "./console_recorder.ts";
@@ -77,14 +77,16 @@ export class QemuVmm implements Vmm {
     }
   }
 
-  async adopt(handle: VmmHandle): Promise<Machine | null> {
-    if (!(await this.#processes.alive(handle.process))) {
+  async adopt(handle: VmmHandle, options: AdoptOptions = {}): Promise<Machine | null> {
+    if (options.isSeen !== true && !(await this.#processes.alive(handle.process))) {
       await removeLeftovers(handle, this.#memory);
       return null;
     }
     const known = this.#machines.get(processKey(handle));
     if (known !== undefined && known.handle.runDir === handle.runDir) return known;
-    return this.#watch(handle, new AbortController(), { qmp: null, console: null });
+    return this.#watch(handle, new AbortController(), {
+      ...{ qmp: null, console: null, consoleFrom: options.consoleFrom },
+    });
   }
 
   #watch(
