@@ -1,4 +1,5 @@
 import { BangerError } from "../model/errors.ts";
+import { ExitWatch } from "./exit_watch.ts";
 import { findProgram } from "./find_program.ts";
 import type { HostProcesses, LaunchSpec, ProcessExit, ProcessHandle } from "./host_processes.ts";
 import { launchCommand, type LaunchTools } from "./launch_command.ts";
@@ -6,9 +7,6 @@ import { isRunning, parseProcStat, type ProcStat } from "./proc_stat.ts";
 import { plainEnv, spawnFailure } from "./run.ts";
 import { StderrFile } from "./stderr_file.ts";
 
-/** Longest wait between two looks at a process that is not a child; the first ones come sooner. */
-const pollMs = 400;
-const firstPollMs = 10;
 /** How long shell and setpriv may take until the program itself runs. */
 const execTimeoutMs = 5_000;
 /** How often the size of the stderr files is looked at. */
@@ -56,6 +54,7 @@ export class LocalProcesses implements HostProcesses {
   readonly #options: LocalProcessesOptions;
   readonly #children = new Map<string, Child>();
   readonly #stderrFiles = new Set<StderrFile>();
+  readonly #exits = new ExitWatch(isAlive);
   #trimTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: LocalProcessesOptions = {}) {
@@ -74,18 +73,20 @@ export class LocalProcesses implements HostProcesses {
     return await this.#watch(process, stderr);
   }
 
+  // deno-lint-ignore require-await
   async alive(handle: ProcessHandle): Promise<boolean> {
-    const stat = await readStat(handle.pid);
-    return stat !== undefined && stat.startTicks === handle.startTicks && isRunning(stat);
+    return isAlive(handle);
   }
 
+  // deno-lint-ignore require-await
   async signal(handle: ProcessHandle, signal: "SIGTERM" | "SIGKILL"): Promise<boolean> {
     const child = this.#children.get(keyOf(handle));
-    if (child?.running === false || !(await this.alive(handle))) return false;
+    if (child?.running === false || !isAlive(handle)) return false;
     try {
       // A child's pid stays taken until it is waited for; for others the check was just made.
       if (child === undefined) Deno.kill(handle.pid, signal);
       else child.process.kill(signal);
+      this.#exits.expectEnd(handle);
       return true;
     } catch (cause) {
       if (cause instanceof Deno.errors.NotFound || cause instanceof TypeError) return false;
@@ -99,13 +100,7 @@ export class LocalProcesses implements HostProcesses {
   async exited(handle: ProcessHandle, signal: AbortSignal): Promise<ProcessExit> {
     const child = this.#children.get(keyOf(handle));
     if (child !== undefined) return await waitForChild(child, signal);
-    for (
-      let waitMs = firstPollMs;
-      await this.alive(handle);
-      waitMs = Math.min(pollMs, 2 * waitMs)
-    ) {
-      await abortableDelay(waitMs, signal);
-    }
+    await this.#exits.until(handle, signal);
     return { code: null, signal: null, stderr: "" };
   }
 
@@ -146,7 +141,7 @@ export class LocalProcesses implements HostProcesses {
     stderr: StderrFile,
   ): Promise<ProcessHandle> {
     // One that has ended already, and was waited for, has no start time left: 0 fits no process.
-    const stat = await readStat(process.pid);
+    const stat = readStat(process.pid);
     const handle: ProcessHandle = { pid: process.pid, startTicks: stat?.startTicks ?? 0 };
     const child: Child = {
       process,
@@ -174,7 +169,7 @@ export class LocalProcesses implements HostProcesses {
     const launchers = new Set(["sh", "dash", "bash", "busybox", "setpriv"]);
     const deadline = performance.now() + execTimeoutMs;
     while (child.running && performance.now() < deadline) {
-      const stat = await readStat(handle.pid);
+      const stat = readStat(handle.pid);
       if (stat === undefined || !isRunning(stat) || !launchers.has(stat.comm)) return;
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
@@ -229,9 +224,15 @@ function keyOf(handle: ProcessHandle): string {
   return `${handle.pid}:${handle.startTicks}`;
 }
 
-async function readStat(pid: number): Promise<ProcStat | undefined> {
+function isAlive(handle: ProcessHandle): boolean {
+  const stat = readStat(handle.pid);
+  return stat !== undefined && stat.startTicks === handle.startTicks && isRunning(stat);
+}
+
+/** The kernel answers at once; handing the read to another thread would cost ten times as much. */
+function readStat(pid: number): ProcStat | undefined {
   try {
-    return parseProcStat(await Deno.readTextFile(`/proc/${pid}/stat`));
+    return parseProcStat(Deno.readTextFileSync(`/proc/${pid}/stat`));
   } catch {
     return undefined;
   }
@@ -264,15 +265,5 @@ async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
     return await Promise.race([promise, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
-  }
-}
-
-async function abortableDelay(delayMs: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, delayMs);
-  try {
-    await abortable(promise, signal);
-  } finally {
-    clearTimeout(timer);
   }
 }
