@@ -45,8 +45,8 @@ export const memorySettings = {
   MALLOC_ARENA_MAX: "1",
   MALLOC_MMAP_THRESHOLD_: "65536",
 } as const;
-const firstWaitMs = 5;
-const longestWaitMs = 100;
+/** Between two looks for its socket; a look costs a tenth of a millisecond. */
+const waitMs = 5;
 /** A daemon that ended because another one was there is started again after this long. */
 const againAfterMs = 500;
 
@@ -62,7 +62,6 @@ export async function startDaemon(options: StartOptions): Promise<ByteLink> {
   const deadlineMs = performance.now() + (options.timeoutMs ?? 10_000);
   let child: DetachedProgram | undefined;
   try {
-    let waitMs = firstWaitMs;
     let nextStartMs = performance.now();
     while (performance.now() < deadlineMs) {
       signal.throwIfAborted();
@@ -76,7 +75,6 @@ export async function startDaemon(options: StartOptions): Promise<ByteLink> {
         child = undefined;
         nextStartMs = performance.now() + againAfterMs;
       }
-      waitMs = Math.min(waitMs * 1.5, longestWaitMs);
     }
     throw new BangerError("timeout", "Cannot start the daemon: it did not answer in time", {
       hint: "banger daemon logs tells more",

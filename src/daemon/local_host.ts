@@ -2,7 +2,8 @@ import { BangerError } from "../model/errors.ts";
 import type { RootfsFile } from "../images/examine_rootfs.ts";
 import { type DeviceAccess, deviceAccess } from "../process/device_access.ts";
 import type { BrokerHost, VmmDevice } from "./host_facts.ts";
-import { sessionLeaders } from "../process/session_leaders.ts";
+import { type SessionLeader, sessionLeaders } from "../process/session_leaders.ts";
+import { whenPassed } from "../sync/when_passed.ts";
 import { type VmProcess, vmProcesses } from "../vmm/vm_processes.ts";
 import { LibC } from "./libc.ts";
 import { vmOwner } from "./vm_owner.ts";
@@ -21,22 +22,29 @@ const noUid = 0xffff_ffff;
 /** close_range(2): set close-on-exec instead of closing (Linux 5.11). */
 const closeRangeCloexec = 4;
 const lastDescriptor = 0xffff_ffff;
+/** How long what {@linkcode LocalHost.lookAhead} has seen is an answer. */
+const aheadMs = 2_000;
+/** How long it keeps this thread at once. */
+const longestTurnMs = 8;
 /** open(2): in `flags` of /proc/self/fdinfo (octal). */
 const cloexecFlag = 0o2000000;
 
 /** {@linkcode BrokerHost} of this host; needs every permission of Deno's, FFI included. */
 export class LocalHost implements BrokerHost {
   readonly #uid: number;
-  readonly #socketPath: string;
+  /** Where the sockets of the daemon and its VMs are. */
+  readonly #runtimeDir: string;
   readonly #socketName: Uint8Array;
   /** What the calls below write into, made once: a thousand clients are looked at a hundred times. */
   readonly #call = callBuffers();
   #libc: LibC | undefined;
+  /** The answer to the first {@linkcode vmProcesses}. */
+  #ahead: { readonly found: Promise<readonly VmProcess[]>; readonly atMs: number } | undefined;
 
   /** `uid` is the daemon's user, `socketPath` where it listens. */
   constructor(uid: number, socketPath: string) {
     this.#uid = uid;
-    this.#socketPath = socketPath;
+    this.#runtimeDir = socketPath.slice(0, socketPath.lastIndexOf("/"));
     this.#socketName = new TextEncoder().encode(socketPath);
   }
 
@@ -50,17 +58,56 @@ export class LocalHost implements BrokerHost {
     return await examineRootfs(path);
   }
 
-  // deno-lint-ignore require-await
+  /**
+   * Does at the daemon's start what the Worker is about to ask for: loads the C library, and with `hasVms` looks at the
+   * process table, message by message. The daemon's lock must be held: nobody else starts VMs then, and what
+   * an earlier daemon was about to start has been executed, since its child had the lock until then. Settles when it is done; never rejects.
+   */
+  async lookAhead(hasVms: boolean): Promise<void> {
+    try {
+      void this.#lib;
+    } catch {
+      // Who calls it is told.
+    }
+    if (!hasVms) return;
+    const found = this.#lookInTurns();
+    this.#ahead = { found, atMs: performance.now() };
+    await found.catch(() => {});
+  }
+
   async vmProcesses(): Promise<readonly VmProcess[]> {
-    const runtimeDir = this.#socketPath.slice(0, this.#socketPath.lastIndexOf("/"));
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const isFresh = ahead !== undefined && performance.now() - ahead.atMs < aheadMs;
+    return isFresh ? await ahead.found : this.#ofVms([...this.#leaders()]);
+  }
+
+  /** Lets this thread answer messages between. */
+  async #lookInTurns(): Promise<readonly VmProcess[]> {
+    const found: (SessionLeader | undefined)[] = [];
+    let turnMs = performance.now();
+    for (const leader of this.#leaders()) {
+      found.push(leader);
+      if (performance.now() - turnMs < longestTurnMs) continue;
+      await new Promise<void>((resolve) => whenPassed(0, resolve));
+      turnMs = performance.now();
+    }
+    return this.#ofVms(found);
+  }
+
+  #leaders(): Generator<SessionLeader | undefined> {
+    const runtimeDir = this.#runtimeDir;
     // In a command line, a path may be written with its commas twice.
-    const mark = runtimeDir.slice(runtimeDir.lastIndexOf(",") + 1);
-    const ofVm = (run: string) => vmOwner(this.#uid, run)?.uid;
+    return sessionLeaders(`${runtimeDir.slice(runtimeDir.lastIndexOf(",") + 1)}/`);
+  }
+
+  #ofVms(looked: readonly (SessionLeader | undefined)[]): readonly VmProcess[] {
+    const leaders = looked.filter((one) => one !== undefined);
+    const uids = new Map(leaders.map(({ handle, uid }) => [handle, uid]));
     // Root's VMs have users of their own; what is still about to become one of them is root's.
-    const leaders = sessionLeaders(`${mark}/`);
-    return vmProcesses(leaders, runtimeDir).filter(({ run, handle }) => {
-      const uid = leaders.find((one) => one.handle === handle)?.uid;
-      return uid === this.#uid || uid === ofVm(run);
+    return vmProcesses(leaders, this.#runtimeDir).filter(({ run, handle }) => {
+      const uid = uids.get(handle);
+      return uid === this.#uid || uid === vmOwner(this.#uid, run)?.uid;
     });
   }
 
@@ -86,7 +133,7 @@ export class LocalHost implements BrokerHost {
   closeInherited(): void {
     for (const { name } of [...Deno.readDirSync("/proc/self/fd")]) {
       const fd = Number(name);
-      if (fd > 2 && flagsOf(fd) !== undefined && !isCloexec(fd)) this.#lib.close.call(fd);
+      if (fd > 2 && !isCloexec(fd)) this.#lib.close.call(fd);
     }
   }
 

@@ -45,6 +45,8 @@ export class Paths {
   readonly runtimeDir: string;
   /** Mode of both: 0711 for root, whose VMMs run as other users and pass through, else 0700. */
   readonly runtimeDirMode: number;
+  /** Files that back the memory of running guests: tmpfs, so that they cost no disk writes. */
+  readonly memoryDir: string;
 
   constructor(input: PathsInput) {
     this.uid = input.uid;
@@ -55,7 +57,9 @@ export class Paths {
     this.configFile = `${this.configDir}/config.toml`;
     this.sshDir = `${this.configDir}/ssh`;
     this.runtimeBase = runtimeBase(input);
-    this.runtimeDir = `${this.runtimeBase}/${fnv1a32(this.stateDir)}`;
+    const own = fnv1a32(this.stateDir);
+    this.runtimeDir = `${this.runtimeBase}/${own}`;
+    this.memoryDir = `${this.memoryBase}/${own}`;
     this.runtimeDirMode = input.uid === 0 ? 0o711 : 0o700;
   }
 
@@ -144,11 +148,6 @@ export class Paths {
     return `/dev/shm/banger-${this.uid}`;
   }
 
-  /** Files that back the memory of running guests: tmpfs, so that they cost no disk writes. */
-  get memoryDir(): string {
-    return `${this.memoryBase}/${fnv1a32(this.stateDir)}`;
-  }
-
   /** Names of everything that one VM has on disk. */
   vm(vmId: string): VmPaths {
     if (!/^[0-9a-f]{16}$/.test(vmId)) {
@@ -178,6 +177,8 @@ export class Paths {
   }
 
   #socket(path: string): string {
+    // No character takes more than three bytes for each of its code units.
+    if (3 * path.length <= maxSocketPathBytes) return path;
     const bytes = new TextEncoder().encode(path).length;
     if (bytes <= maxSocketPathBytes) return path;
     throw new BangerError(

@@ -20,7 +20,7 @@ export function parseProcStat(text: string): ProcStat | undefined {
   const close = text.lastIndexOf(")");
   if (open < 1 || close < open) return undefined;
   const pid = wholeNumber(text.slice(0, open).trim());
-  const fields = text.slice(close + 1).trim().split(" ");
+  const fields = text.slice(close + 1).trimStart().split(" ", 20);
   const startTicks = wholeNumber(fields[19]);
   const session = wholeNumber(fields[3]);
   const state = fields[0];

@@ -13,28 +13,38 @@ export interface SessionLeader {
 const uidLine = /^Uid:\t(\d+)/m;
 
 /**
- * Running session leaders whose arguments contain `text`. Reads the process table, which needs full
- * permission; a process that ends meanwhile is left out.
+ * Looks at the process table, which needs full permission, for running session leaders whose arguments contain `text`:
+ * yields after each process, whether or not it is one. One that ends meanwhile is none.
  */
-export function sessionLeaders(text: string): readonly SessionLeader[] {
-  const found: SessionLeader[] = [];
+export function* sessionLeaders(text: string): Generator<SessionLeader | undefined> {
   for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^[1-9]\d*$/.test(name)) continue;
-    try {
-      const line = Deno.readTextFileSync(`/proc/${name}/cmdline`);
-      if (!line.includes(text)) continue;
-      const stat = parseProcStat(Deno.readTextFileSync(`/proc/${name}/stat`));
-      const uid = uidLine.exec(Deno.readTextFileSync(`/proc/${name}/status`))?.[1];
-      if (stat === undefined || uid === undefined || !isRunning(stat)) continue;
-      if (stat.session !== stat.pid) continue;
-      found.push({
-        handle: { pid: stat.pid, startTicks: stat.startTicks },
-        uid: Number(uid),
-        argv: line.split("\0"),
-      });
-    } catch {
-      // It has ended.
-    }
+    if (/^[1-9]\d*$/.test(name)) yield leaderOf(name, text);
   }
-  return found;
+}
+
+function leaderOf(pid: string, text: string): SessionLeader | undefined {
+  try {
+    const line = Deno.readTextFileSync(`/proc/${pid}/cmdline`);
+    if (!line.includes(text)) return undefined;
+    const stat = parseProcStat(Deno.readTextFileSync(`/proc/${pid}/stat`));
+    if (stat === undefined || !isRunning(stat) || stat.session !== stat.pid) return undefined;
+    const uid = uidOf(pid);
+    if (uid === undefined) return undefined;
+    const handle = { pid: stat.pid, startTicks: stat.startTicks };
+    return { handle, uid, argv: line.split("\0") };
+  } catch {
+    // It has ended.
+    return undefined;
+  }
+}
+
+/**
+ * The directory of a process is its user's, and costs a sixth of reading its status. It is root's when others may not look
+ * into the process, as into one that runs with the rights of two users (proc(5)): only its status tells then.
+ */
+function uidOf(pid: string): number | undefined {
+  const { uid } = Deno.lstatSync(`/proc/${pid}`);
+  if (uid !== 0 && uid !== null) return uid;
+  const real = uidLine.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1];
+  return real === undefined ? undefined : Number(real);
 }

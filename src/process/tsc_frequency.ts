@@ -23,12 +23,20 @@ export function tscFrequencyKhz(facts: ClockFacts): number | null {
 }
 
 /** {@linkcode tscFrequencyKhz} of this host; needs the right to read `/proc` and `/sys`. */
-export async function readTscFrequencyKhz(): Promise<number | null> {
+export function readTscFrequencyKhz(): number | null {
   const cpufreq = "/sys/devices/system/cpu/cpu0/cpufreq";
-  const [cpuinfo, baseFrequency, scales] = await Promise.all([
-    Deno.readTextFile("/proc/cpuinfo"),
-    Deno.readTextFile(`${cpufreq}/base_frequency`).then((text) => text.trim(), () => null),
-    Deno.stat(cpufreq).then(() => true, () => false),
-  ]);
-  return tscFrequencyKhz({ cpuinfo, baseFrequency, scales });
+  const cpuinfo = Deno.readTextFileSync("/proc/cpuinfo");
+  if (!isThere(cpufreq)) return tscFrequencyKhz({ cpuinfo, baseFrequency: null, scales: false });
+  const base = `${cpufreq}/base_frequency`;
+  const baseFrequency = isThere(base) ? Deno.readTextFileSync(base).trim() : null;
+  return tscFrequencyKhz({ cpuinfo, baseFrequency, scales: true });
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -15,7 +15,7 @@ export interface TestKernel {
   readonly markerInitrd: string;
 }
 
-const hostTscKhz = await readTscFrequencyKhz();
+const hostTscKhz = readTscFrequencyKhz();
 
 /** The newest Debian cloud kernel. The first call on a machine fetches it from the archive. */
 export async function testKernel(): Promise<TestKernel> {

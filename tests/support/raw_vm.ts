@@ -10,7 +10,7 @@ import { createOverlay } from "../../src/vmm/qemu/qemu_img.ts";
 import { QemuVmm } from "../../src/vmm/qemu/qemu_vmm.ts";
 
 const forever = new AbortController().signal;
-const hostTscKhz = await readTscFrequencyKhz();
+const hostTscKhz = readTscFrequencyKhz();
 
 /** What a VM of `home`'s newest image boots from; banger has run one there before. */
 interface BootFiles {
