@@ -47,6 +47,7 @@ export class Paths {
   readonly runtimeDirMode: number;
   /** Files that back the memory of running guests: tmpfs, so that they cost no disk writes. */
   readonly memoryDir: string;
+  readonly #runtimeDirBytes: number;
 
   constructor(input: PathsInput) {
     this.uid = input.uid;
@@ -60,6 +61,7 @@ export class Paths {
     const own = fnv1a32(this.stateDir);
     this.runtimeDir = `${this.runtimeBase}/${own}`;
     this.memoryDir = `${this.memoryBase}/${own}`;
+    this.#runtimeDirBytes = new TextEncoder().encode(this.runtimeDir).length;
     this.runtimeDirMode = input.uid === 0 ? 0o711 : 0o700;
   }
 
@@ -177,9 +179,8 @@ export class Paths {
   }
 
   #socket(path: string): string {
-    // No character takes more than three bytes for each of its code units.
-    if (3 * path.length <= maxSocketPathBytes) return path;
-    const bytes = new TextEncoder().encode(path).length;
+    // All are below it, by names of ASCII.
+    const bytes = this.#runtimeDirBytes + path.length - this.runtimeDir.length;
     if (bytes <= maxSocketPathBytes) return path;
     throw new BangerError(
       "precondition",

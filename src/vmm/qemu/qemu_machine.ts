@@ -9,7 +9,7 @@ import { LanePorts } from "./lane_ports.ts";
 import { QmpClient } from "./qmp_client.ts";
 import { isRecord } from "./qmp_message.ts";
 import { once } from "../../sync/once.ts";
-import { socketPaths } from "./socket_paths.ts";
+import { type SocketPaths, socketPaths } from "./socket_paths.ts";
 import { endProcess } from "../end_process.ts";
 import type { QemuLimits } from "./limits.ts";
 import { connectUnix } from "./unix_link.ts";
@@ -38,6 +38,7 @@ export class QemuMachine implements Machine {
   readonly ended: Promise<ProcessExit>;
   readonly #parts: QemuMachineParts;
   readonly #ring: ConsoleRing;
+  readonly #sockets: SocketPaths;
   readonly #console: Promise<void>;
   readonly #lanePorts = new LanePorts(() => this.#monitor());
   #qmp: Promise<QmpClient> | undefined;
@@ -49,6 +50,7 @@ export class QemuMachine implements Machine {
     this.handle = handle;
     this.#parts = parts;
     this.#ring = new ConsoleRing(handle.stateDir);
+    this.#sockets = socketPaths(handle.runDir);
     this.#qmp = connections.qmp === null ? undefined : Promise.resolve(connections.qmp);
     this.#console = connections.console ?? this.#reconnectConsole(connections.consoleFrom);
     this.ended = this.#untilEnded();
@@ -71,7 +73,7 @@ export class QemuMachine implements Machine {
     const opening = AbortSignal.any([signal, this.#parts.watching.signal]);
     try {
       return await connectUnix(
-        socketPaths(this.handle.runDir).agent,
+        this.#sockets.agent,
         this.#parts.limits.connectTimeoutMs,
         opening,
       );
@@ -83,7 +85,7 @@ export class QemuMachine implements Machine {
   }
 
   async openLane(lane: number): Promise<LaneLink> {
-    const path = socketPaths(this.handle.runDir).lanes[lane];
+    const path = this.#sockets.lanes[lane];
     try {
       if (path === undefined) throw new Error("there is no such lane");
       if (this.#exit !== undefined) throw new Error("the VM has ended");
@@ -177,7 +179,7 @@ export class QemuMachine implements Machine {
     const { limits, watching } = this.#parts;
     try {
       const link = await connectUnix(
-        socketPaths(this.handle.runDir).qmp,
+        this.#sockets.qmp,
         limits.commandTimeoutMs,
         watching.signal,
       );
@@ -191,8 +193,11 @@ export class QemuMachine implements Machine {
     const { signal } = this.#parts.watching;
     try {
       await from;
-      const { console } = socketPaths(this.handle.runDir);
-      const link = await connectUnix(console, this.#parts.limits.connectTimeoutMs, signal);
+      const link = await connectUnix(
+        this.#sockets.console,
+        this.#parts.limits.connectTimeoutMs,
+        signal,
+      );
       await recordConsole(link, this.#ring, signal);
     } catch {
       // A console that cannot be recorded must not end the VM.
