@@ -118,8 +118,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     adopt: (handles, stop) =>
       adoptVm({ vmm, ports, randomHex, consoleFrom: answered.promise }, handles, stop),
     reconnect: (machine, stop) => reconnectAgent(machine, randomHex(16), stop),
-    idsOnDisk: async () =>
-      (await vmIdsOnDisk(paths.vmsDir)).filter((id) => !accelerations.isTrial(id)),
+    idsOnDisk: () => vmIdsOnDisk(paths.vmsDir).filter((id) => !accelerations.isTrial(id)),
     processes: () => deps.host.vmProcesses(),
     endProcess: (process) => endProcess(processes, process, strayLimits, null),
   });

@@ -31,10 +31,14 @@ export class ExitWatch {
     this.#alive = alive;
   }
 
-  /** Resolves when the process has ended. @throws the reason of `signal` when that aborts before */
+  /**
+   * Resolves when the process has ended, within half a second: whoever takes over hundreds has just seen them, and the kernel
+   * takes 0.1 ms to tell of one.
+   *
+   * @throws the reason of `signal` when that aborts before
+   */
   async until(handle: ProcessHandle, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (!this.#alive(handle)) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const onAbort = () => reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });

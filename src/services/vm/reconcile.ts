@@ -31,7 +31,7 @@ export interface ReconcileDeps {
   /** Opens a new session to the agent of a VM that runs. @throws BangerError when it does not answer */
   reconnect(machine: Machine, signal: AbortSignal): Promise<AgentSession>;
   /** Ids of all VMs that have a directory on the host, known to the store or not. */
-  idsOnDisk(): Promise<readonly VmId[]>;
+  idsOnDisk(): readonly VmId[];
   /** The programs that run for VMs, as the kernel says. */
   processes(): Promise<readonly VmProcess[]>;
   /** Ends a process that belongs to no VM, or that a VM has twice. */
@@ -71,7 +71,7 @@ export async function reconcileAll(
   signal: AbortSignal,
 ): Promise<readonly Mended[]> {
   // In this order: what appears meanwhile has a row before it has a directory or a process.
-  const onDisk = await deps.idsOnDisk();
+  const onDisk = deps.idsOnDisk();
   const rows = deps.store.list();
   if (onDisk.length === 0 && rows.length === 0) return [];
   const processes = groupByRun(await deps.processes());

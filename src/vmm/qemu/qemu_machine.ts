@@ -70,13 +70,10 @@ export class QemuMachine implements Machine {
   }
 
   async openAgentLink(signal: AbortSignal): Promise<GuestLink> {
-    const opening = AbortSignal.any([signal, this.#parts.watching.signal]);
+    const { watching, limits } = this.#parts;
+    const { agent } = this.#sockets;
     try {
-      return await connectUnix(
-        this.#sockets.agent,
-        this.#parts.limits.connectTimeoutMs,
-        opening,
-      );
+      return await connectUnix(agent, limits.connectTimeoutMs, signal, watching.signal);
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       const state = this.#exit === undefined ? reasonOf(cause) : "the VM has ended";

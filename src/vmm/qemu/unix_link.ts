@@ -7,21 +7,21 @@ const retryDelaysMs = [1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 32] as const;
 /**
  * Connects to the Unix socket at `path`, trying again while nobody listens there.
  *
- * @throws BangerError `timeout` when it cannot be reached in `timeoutMs`, the reason of `signal` when
- * it aborts
+ * @throws BangerError `timeout` when it cannot be reached in `timeoutMs`, the reason of one of
+ * `signals` when that aborts
  */
 export async function connectUnix(
   path: string,
   timeoutMs: number,
-  signal: AbortSignal,
+  ...signals: readonly AbortSignal[]
 ): Promise<UnixLink> {
   const deadline = performance.now() + timeoutMs;
   for (let attempt = 0;; attempt++) {
-    signal.throwIfAborted();
+    for (const signal of signals) signal.throwIfAborted();
     try {
       const connection = await Deno.connect({ transport: "unix", path });
-      if (signal.aborted) connection.close();
-      signal.throwIfAborted();
+      if (signals.some(({ aborted }) => aborted)) connection.close();
+      for (const signal of signals) signal.throwIfAborted();
       return new UnixLink(connection);
     } catch (cause) {
       if (!isNotThereYet(cause)) throw cause;

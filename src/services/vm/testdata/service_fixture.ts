@@ -177,7 +177,7 @@ export class ServiceFixture implements Disposable {
       processes: () => Promise.resolve([]),
       endProcess: () => Promise.resolve(),
       reconnect: () => Promise.reject(new Error("no link")),
-      idsOnDisk: () => Promise.resolve([...this.disks.keys()]),
+      idsOnDisk: () => [...this.disks.keys()],
     });
   }
 
