@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Banger } from "../support/banger.ts";
-import { until } from "../support/end_to_end.ts";
+import { refused, until, vmsOf } from "../support/end_to_end.ts";
 import type { FakeHome } from "../support/fake_vmm/fake_home.ts";
 import { fakeVmTest, nothingRuns, onlyVm, withFakeVms } from "../support/fake_vmm/fake_test.ts";
 
@@ -218,4 +218,46 @@ fakeVmTest("a guest and a VMM that do not want to end are ended", async (banger,
     await nothingRuns(banger, fake);
   }
   await startsAgain(banger, fake);
+});
+
+fakeVmTest("all that a start lacks is told at once, taken ports as well", async (banger, fake) => {
+  using first = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using second = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [one, two] = [first.addr.port, second.addr.port];
+  const publish = ["--publish", `${one}:80`, "--publish", `${two}:81`];
+  const taken = (port: number) =>
+    `port ${port}: another program listens on port ${port} of 127\\.0\\.0\\.1`;
+  const both = `${taken(one)}; ${taken(two)}`;
+  const create = await refused(
+    banger,
+    ["vm", "create", "--name", "web", ...publish],
+    4,
+    new RegExp(`^Error: Cannot start a VM here: ${both}\n`, "m"),
+  );
+  assert.match(create.stderr, /ss -ltnp/);
+  assert.deepEqual(await vmsOf(banger), []);
+
+  first.close();
+  second.close();
+  await banger.ok(["vm", "create", "--name", "web", ...publish]);
+  using _first = Deno.listen({ hostname: "127.0.0.1", port: one });
+  using _second = Deno.listen({ hostname: "127.0.0.1", port: two });
+  const kernel = `${fake.paths.artefactDir("kernel", `sha256:${"2".repeat(64)}`)}/vmlinux`;
+  await Deno.rename(kernel, `${kernel}.kept`);
+  const lost = 'kernel "fake-kernel" has lost its file "[^"]+/vmlinux"';
+  const all = new RegExp(`^Error: Cannot start VM "web": ${both}; ${lost}\n`, "m");
+  await refused(banger, ["vm", "start", "web"], 5, all);
+  await Deno.rename(`${kernel}.kept`, kernel);
+  await refused(banger, ["vm", "start", "web"], 4, new RegExp(`: ${both}\n`));
+  assert.equal((await onlyVm(banger)).state, "created");
+});
+
+fakeVmTest("a store that can be opened again is, by the next command", async (banger, fake) => {
+  const { storeFile } = fake.paths;
+  await Deno.rename(storeFile, `${storeFile}.kept`);
+  await Deno.mkdir(storeFile);
+  for (const _ of [1, 2]) await refused(banger, ["vm", "list"], 5, /Cannot open the store/);
+  await Deno.remove(storeFile);
+  await Deno.rename(`${storeFile}.kept`, storeFile);
+  await banger.ok(["vm", "create", "--name", "web"]);
 });

@@ -98,7 +98,7 @@ async function laneWithBystander(settings: readonly string[]): Promise<Lane> {
   const lane = await Lane.make(...settings);
   await lane.done("vm.create", createParams({ name: "bystander", start: true }));
   const vm = await lane.vm("bystander");
-  const pid = (await processesOf(lane)).get(vm!.id.slice(0, 12))?.qemu[0];
+  const pid = processesOf(lane).get(vm!.id.slice(0, 12))?.qemu[0];
   if (pid === undefined) throw new Error("the bystander does not run");
   lane.bystanders.set(vm!.id, pid);
   return lane;
