@@ -8,7 +8,7 @@ import { skipUnless } from "../support/require.ts";
 import { sampleCells } from "../faults/sample.ts";
 import { faultEnv } from "../faults/plan.ts";
 import type { FaultRun } from "../faults/run_fault.ts";
-import { sweep } from "../faults/sweep.ts";
+import { sweep, worthTrying } from "../faults/sweep.ts";
 
 /** Bound on the sample, in milliseconds; a busy machine does fewer runs in it. */
 const sampleMs = 50_000;
@@ -49,4 +49,12 @@ faultTest("the program that users get has no faults to inject", async () => {
       assert.ok(!text.includes(mark), `${name} contains ${mark}`);
     }
   }
+});
+
+Deno.test("of effects alike four are tried, the first and the last among them, and all others", () => {
+  const alike = Array.from({ length: 10 }, () => "write a");
+  assert.deepEqual(worthTrying(alike), [1, 4, 7, 10]);
+  const sockets = ["q", "a", "c", "0", "1"].map((name) => `remove ID/${name}`);
+  const some = ["spawn b", undefined, ...sockets, "spawn b", undefined, "rename a"];
+  assert.deepEqual(worthTrying(some), [1, 2, 3, 4, 6, 7, 8, 9, 10]);
 });

@@ -3,6 +3,7 @@ import { guestOperations } from "./guest_operations.ts";
 import { imageOperations } from "./image_operations.ts";
 import { kernelOperations } from "./kernel_operations.ts";
 import { portOperations } from "./port_operations.ts";
+import { olderStoreOperation } from "./older_store_operation.ts";
 import { startOperation } from "./start_operation.ts";
 import { vmOperations } from "./vm_operations.ts";
 import { workDiskOperations } from "./work_disk_operations.ts";
@@ -16,4 +17,5 @@ export const allOperations: readonly FaultOperation[] = [
   ...imageOperations,
   ...kernelOperations,
   startOperation,
+  olderStoreOperation,
 ];

@@ -62,7 +62,8 @@ export const startOperation: FaultOperation = {
   },
 };
 
-async function begin(lane: Lane, plan: Plan): Promise<Outcome> {
+/** Starts a daemon that is armed from its first effect on. */
+export async function begin(lane: Lane, plan: Plan): Promise<Outcome> {
   await lane.up(plan);
   // Answered when everything is in order.
   const outcome = await lane.attempt("vm.list", {});
