@@ -1,6 +1,7 @@
 import type { VmView } from "../../src/api/vm.ts";
 import { activeStates } from "../../src/model/vm.ts";
-import { isOpen, type Lane } from "./lane.ts";
+import { isOpen } from "../support/loopback_client.ts";
+import type { Lane } from "./lane.ts";
 
 /** Processes of one VM, by pid. */
 interface VmProcesses {

@@ -3,6 +3,7 @@ import type { VmView } from "../../src/api/vm.ts";
 import type { DaemonClient } from "../../src/client/daemon_client.ts";
 import { BangerError } from "../../src/model/errors.ts";
 import type { Paths } from "../../src/paths/paths.ts";
+import { freePort } from "../support/loopback_client.ts";
 import { FakeHome } from "../support/fake_vmm/fake_home.ts";
 import { makeFaultApp } from "./fault_app.ts";
 import { FaultDaemon } from "./fault_daemon.ts";
@@ -16,8 +17,6 @@ export type Outcome =
 
 /** How many ports of its host a lane has. */
 const hostPortCount = 3;
-/** Where they are looked for: below what the kernel gives to outgoing connections. */
-const portRange = { first: 30_000, count: 2_700 } as const;
 
 /** A call that takes longer hangs, in milliseconds. */
 const callLimitMs = 40_000;
@@ -45,7 +44,7 @@ export class Lane implements AsyncDisposable {
   /** Makes home and program, and starts the daemon. `settings` are more lines of the configuration. */
   static async make(...settings: readonly string[]): Promise<Lane> {
     const fake = await FakeHome.make('stats_poll_interval = "off"', ...settings);
-    const lane = new Lane(fake, `${fake.dir}/app`, freePorts(hostPortCount));
+    const lane = new Lane(fake, `${fake.dir}/app`, Array.from({ length: hostPortCount }, freePort));
     await makeFaultApp(lane.#appDir);
     await lane.up();
     return lane;
@@ -160,32 +159,4 @@ export class Lane implements AsyncDisposable {
     await this.daemon.stop();
     await this.fake[Symbol.asyncDispose]();
   }
-}
-
-/** Whether somebody listens on a port of the host's loopback. */
-export async function isOpen(port: number): Promise<boolean> {
-  try {
-    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return false;
-    // Taken, and then given up, as by a daemon that is ending.
-    if (error instanceof Deno.errors.ConnectionReset) return true;
-    throw error;
-  }
-}
-
-/** Ports on which nobody listens now, somewhere where other lanes are not likely to look. */
-function freePorts(count: number): number[] {
-  const found: number[] = [];
-  while (found.length < count) {
-    const port = portRange.first + Math.floor(Math.random() * portRange.count);
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      found.push(port);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-  return found;
 }

@@ -1,6 +1,7 @@
 import type { ParamsOf } from "../../src/api/methods.ts";
 import type { VmView } from "../../src/api/vm.ts";
-import { isOpen, type Lane } from "./lane.ts";
+import { isOpen } from "../support/loopback_client.ts";
+import type { Lane } from "./lane.ts";
 
 /** The VM under test, and the name that it is given. */
 export const name = "web", renamed = "web-2";
