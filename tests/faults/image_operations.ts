@@ -63,6 +63,7 @@ async function pullLayout(lane: Lane): Promise<Outcome> {
 export const imageOperations: readonly FaultOperation[] = [
   {
     name: "image register",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "absent"),
     run: (lane) => lane.attempt("image.register", { image, rootfs: rootfsOf(lane), kernel: null }),
     world,
@@ -70,6 +71,7 @@ export const imageOperations: readonly FaultOperation[] = [
   },
   {
     name: "image promote",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "registered"),
     run: (lane) => lane.attempt("image.promote", { image }),
     world,
@@ -78,6 +80,7 @@ export const imageOperations: readonly FaultOperation[] = [
   },
   {
     name: "image delete",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "managed"),
     run: (lane) => lane.attempt("image.delete", { image }),
     world,
@@ -87,6 +90,7 @@ export const imageOperations: readonly FaultOperation[] = [
   },
   {
     name: "image prune",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "managed"),
     run: (lane) => lane.attempt("image.prune", { all: true, dryRun: false }),
     world,
@@ -94,6 +98,7 @@ export const imageOperations: readonly FaultOperation[] = [
   },
   {
     name: "image pull oci:",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "absent"),
     run: pullLayout,
     world,

@@ -41,6 +41,7 @@ async function bringTo(lane: Lane, wanted: "absent" | "here"): Promise<void> {
 export const kernelOperations: readonly FaultOperation[] = [
   {
     name: "kernel pull",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "absent"),
     run: (lane) => lane.attempt("kernel.pull", { kernel, refresh: false }),
     world,
@@ -48,6 +49,7 @@ export const kernelOperations: readonly FaultOperation[] = [
   },
   {
     name: "kernel delete",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "here"),
     run: (lane) => lane.attempt("kernel.delete", { kernel }),
     world,

@@ -1,9 +1,11 @@
 import type { Lane, Outcome } from "./lane.ts";
-import type { Plan } from "./plan.ts";
+import type { Fault, Plan } from "./plan.ts";
 
 /** What an operation of the matrix does, and the pure model of it. Worlds are told in words. */
 export interface FaultOperation {
   readonly name: string;
+  /** The VM under test does not run, nor is it to: there is no VMM that could be killed. */
+  readonly atRest?: boolean;
   /** Brings the lane to where the operation begins, in whatever state the last run left it. */
   prepare(lane: Lane): Promise<void>;
   run(lane: Lane): Promise<Outcome>;
@@ -27,4 +29,9 @@ export interface FaultOperation {
   readonly refusedAgain?: RegExp;
   /** What one of two calls at once may answer while the other succeeds. */
   readonly refusedTwice?: RegExp;
+}
+
+/** Whether a fault can happen to it. */
+export function canHappen({ atRest = false }: FaultOperation, fault: Fault): boolean {
+  return !atRest || fault !== "vmm";
 }

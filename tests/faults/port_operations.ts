@@ -20,6 +20,7 @@ export const portOperations: readonly FaultOperation[] = [
   },
   {
     name: "publish (stopped)",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "stopped"),
     run: (lane) =>
       lane.attempt("vm.publish", { vm: name, ports: [lane.wanted(one), lane.wanted(two)] }),
@@ -46,6 +47,7 @@ export const portOperations: readonly FaultOperation[] = [
   },
   {
     name: "unpublish (stopped)",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "stopped", { publish: [one] }),
     run: (lane) => lane.attempt("vm.unpublish", { vm: name, ports: [lane.wanted(one)] }),
     world,
@@ -59,6 +61,7 @@ export const portOperations: readonly FaultOperation[] = [
   },
   {
     name: "create --publish",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "absent"),
     run: (lane) => lane.attempt("vm.create", paramsOf(lane, { publish: [one, two] })),
     world,

@@ -1,4 +1,5 @@
 import { allOperations } from "./all_operations.ts";
+import { canHappen } from "./operation.ts";
 import { faults } from "./plan.ts";
 import type { Cell } from "./sweep.ts";
 
@@ -11,7 +12,8 @@ export function* sampleCells(seed: number): Generator<Cell> {
   const oneOf = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)]!;
   for (;;) {
     const at = 1 + Math.floor(random() * random() * usualEffects);
-    yield { operation: oneOf(allOperations), fault: oneOf(faults), at };
+    const operation = oneOf(allOperations), fault = oneOf(faults);
+    if (canHappen(operation, fault)) yield { operation, fault, at };
   }
 }
 

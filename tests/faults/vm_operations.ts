@@ -7,6 +7,7 @@ const stop = { vm: name, timeoutMs: 1_000, force: false };
 export const vmOperations: readonly FaultOperation[] = [
   {
     name: "create",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "absent"),
     run: (lane) => lane.attempt("vm.create", paramsOf(lane, {})),
     world,
@@ -112,6 +113,7 @@ export const vmOperations: readonly FaultOperation[] = [
   },
   {
     name: "delete",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "stopped"),
     run: (lane) => lane.attempt("vm.delete", { vm: name, force: false }),
     world,
@@ -130,6 +132,7 @@ export const vmOperations: readonly FaultOperation[] = [
   },
   {
     name: "reset",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "stopped"),
     run: (lane) => lane.attempt("vm.reset", { vm: name, image: null, force: true }),
     world,
@@ -141,6 +144,7 @@ export const vmOperations: readonly FaultOperation[] = [
   },
   {
     name: "set",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "created"),
     run: async (lane) => {
       const vm = await lane.vm(name) ?? await lane.vm(renamed);

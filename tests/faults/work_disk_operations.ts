@@ -19,6 +19,7 @@ async function setWorkDisk(lane: Lane, workDiskBytes: number) {
 export const workDiskOperations: readonly FaultOperation[] = [
   {
     name: "create --work-disk",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "absent"),
     run: (lane) => lane.attempt("vm.create", paramsOf(lane, given)),
     world,
@@ -28,6 +29,7 @@ export const workDiskOperations: readonly FaultOperation[] = [
   },
   {
     name: "set --work-disk (first)",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "stopped"),
     run: (lane) => setWorkDisk(lane, 64 * mib),
     world,
@@ -35,6 +37,7 @@ export const workDiskOperations: readonly FaultOperation[] = [
   },
   {
     name: "set --work-disk (larger)",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "stopped", given),
     run: (lane) => setWorkDisk(lane, 128 * mib),
     world,
@@ -46,6 +49,7 @@ export const workDiskOperations: readonly FaultOperation[] = [
   },
   {
     name: "reset (work disk)",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "stopped", given),
     run: (lane) => lane.attempt("vm.reset", { vm: name, image: null, force: false }),
     world,
@@ -58,6 +62,7 @@ export const workDiskOperations: readonly FaultOperation[] = [
   },
   {
     name: "delete (work disk)",
+    atRest: true,
     prepare: (lane) => bringTo(lane, "stopped", given),
     run: (lane) => lane.attempt("vm.delete", { vm: name, force: false }),
     world,
