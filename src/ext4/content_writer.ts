@@ -7,6 +7,8 @@ import { tooSmall } from "./layout.ts";
 
 /** Blocks that are gathered before a write. */
 const stagedBlocks = 256;
+/** So many bytes in a row are written from where they are: a copy would cost more than the call it saves. */
+const directBytes = 64 * 1024;
 /** An extent holds no more. */
 const maxExtentBlocks = 32768;
 /** A shorter run of zero blocks inside a file is written: it costs less than another extent. */
@@ -231,6 +233,12 @@ export class ContentWriter {
   }
 
   #stage(block: number, bytes: Uint8Array): void {
+    if (bytes.length >= directBytes) {
+      // What is gathered may be of blocks that were freed since, and are these.
+      this.flush();
+      this.#sink.writeAt(bytes, block * blockBytes);
+      return;
+    }
     for (let at = 0; at < bytes.length;) {
       const follows = block + at / blockBytes === this.#stagedStart + this.#stagedCount;
       if (!follows || this.#stagedCount === stagedBlocks) this.flush();
