@@ -36,7 +36,7 @@ export async function runFlattener(): Promise<number> {
     if (performance.now() - told >= aliveEveryMs) say({ type: "alive" });
   }, aliveEveryMs);
   try {
-    const order = await new Response(Deno.stdin.readable).json() as FlattenOrder;
+    const order = JSON.parse(readAll(Deno.stdin)) as FlattenOrder;
     const { usedBytes, inodes } = await flatten(order, (answer) => {
       if (performance.now() - told < progressEveryMs) return;
       told = performance.now();
@@ -49,6 +49,18 @@ export async function runFlattener(): Promise<number> {
     return 1;
   } finally {
     clearInterval(alive);
+  }
+}
+
+/** Not by `Response`: that loads all of fetch. */
+function readAll(input: Pick<typeof Deno.stdin, "readSync">): string {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(64 * 1024);
+  let text = "";
+  for (;;) {
+    const length = input.readSync(buffer);
+    if (length === null) return text + decoder.decode();
+    text += decoder.decode(buffer.subarray(0, length), { stream: true });
   }
 }
 

@@ -3,6 +3,7 @@ import { inflate, inflatedChunkBytes } from "../inflate.ts";
 import type { LayerFile } from "./flatten_job.ts";
 import {
   chunksAhead,
+  chunksAtOnce,
   type FromInflater,
   type LabelledLayer,
   type ToInflater,
@@ -30,9 +31,9 @@ export class Inflater {
   accept(message: ToInflater): void {
     if (message.type === "start") void this.#run(message.layers);
     else {
-      this.#onTheirWay--;
-      // Whoever uses the first one of a layer has come to it.
-      if (this.#before > 0) this.#before--;
+      this.#onTheirWay -= message.chunks;
+      // Whoever uses the first ones of a layer has come to it; no message has chunks of two.
+      if (this.#before > 0) this.#before -= message.chunks;
       else this.#most = chunksAhead.ofThis;
       this.#wake?.();
     }
@@ -55,17 +56,28 @@ export class Inflater {
     this.#before = this.#onTheirWay;
     this.#most = chunksAhead.ofNext;
     let storedBytes = 0;
-    const stored = readAsItComes(layer, (bytes) => storedBytes += bytes);
-    for await (const chunk of inflate(stored, layer.label)) {
-      while (this.#onTheirWay - this.#before >= this.#most) await this.#oneUsed();
-      this.#onTheirWay++;
-      const content = ownBytes(chunk);
-      this.#post({ type: "chunk", content, storedBytes }, [content.buffer]);
+    let contents: Uint8Array<ArrayBuffer>[] = [];
+    const post = () => {
+      if (contents.length === 0) return;
+      this.#post({ type: "chunks", contents, storedBytes }, contents.map(({ buffer }) => buffer));
+      contents = [];
+    };
+    const stored = readAsItComes(layer, (bytes) => storedBytes += bytes, post);
+    try {
+      for await (const chunk of inflate(stored, layer.label)) {
+        while (this.#onTheirWay - this.#before >= this.#most) await this.#someUsed();
+        this.#onTheirWay++;
+        contents.push(ownBytes(chunk));
+        if (contents.length === chunksAtOnce) post();
+      }
+    } finally {
+      // What comes before a failure may be wrong itself, and is then what is to be told.
+      post();
     }
     return storedBytes;
   }
 
-  async #oneUsed(): Promise<void> {
+  async #someUsed(): Promise<void> {
     await new Promise<void>((resolve) => this.#wake = resolve);
     this.#wake = undefined;
   }
@@ -84,18 +96,21 @@ function ownBytes(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
 
 /**
  * The bytes of a layer, as far as they are there and then as they come. Waits without end: whoever
- * wants no more ends this process.
+ * wants no more ends this process. Tells of the bytes that it has read, and before it waits for more.
  */
 async function* readAsItComes(
   layer: LayerFile,
   onRead: (bytes: number) => void,
+  onWait: () => void,
 ): AsyncGenerator<Uint8Array> {
   using file = await openWhenThere(layer);
   const buffer = new Uint8Array(readBytes);
   for (let left = layer.size; left > 0;) {
     const length = file.readSync(buffer.subarray(0, left));
-    if (length === null) await pause();
-    else {
+    if (length === null) {
+      onWait();
+      await pause();
+    } else {
       left -= length;
       onRead(length);
       yield buffer.subarray(0, length);

@@ -12,17 +12,17 @@ export interface LabelledLayer extends LayerFile {
 export type ToInflater =
   /** In this order, without being asked again. */
   | { readonly type: "start"; readonly layers: readonly LabelledLayer[] }
-  /** A chunk was used. */
-  | { readonly type: "used" };
+  /** So many chunks were used: those of one message. */
+  | { readonly type: "used"; readonly chunks: number };
 
 /** From the thread that inflates. */
 export type FromInflater =
   /** Its code is loaded. */
   | { readonly type: "ready" }
   | {
-    readonly type: "chunk";
-    /** Changes hands with the message. */
-    readonly content: Uint8Array<ArrayBuffer>;
+    readonly type: "chunks";
+    /** They change hands with the message. */
+    readonly contents: readonly Uint8Array<ArrayBuffer>[];
     /** Bytes of the layer, as stored, that were read. */
     readonly storedBytes: number;
   }
@@ -43,6 +43,8 @@ export interface InflaterPort {
  * that is another thread's, of the one that comes next (24 MiB).
  */
 export const chunksAhead = { ofThis: 8, ofNext: 96 } as const;
+/** How many of them come in a message: each message wakes the other thread. */
+export const chunksAtOnce = 4;
 
 /**
  * A thread that inflates, as the one that writes sees it: its layers come one after the other, read and
@@ -99,8 +101,13 @@ export class InflatingThread {
       if (message.type === "ready") continue;
       onStored(message.storedBytes);
       if (message.type === "end") return;
-      yield message.content;
-      this.#port.postMessage({ type: "used" });
+      for (const content of message.contents) {
+        yield content;
+        // Given back now and not when it is collected: the next one is put where this one was, and
+        // nothing is collected because of so many bytes.
+        content.buffer.transfer(0);
+      }
+      this.#port.postMessage({ type: "used", chunks: message.contents.length });
     }
   }
 

@@ -115,6 +115,24 @@ Deno.test("inflated beside, layers make the same bytes, also while they come", a
   });
 });
 
+Deno.test("a chunk's memory is given back, and told of, when the next one is asked for", async () => {
+  await withDir(async (dir) => {
+    await Deno.writeFile(`${dir}/0`, stored[0]!);
+    const [layer] = layersIn(dir);
+    const thread = threads();
+    thread.start([layer!]);
+    const limits = { inflatedBytes: 1e9, ratio: 1e9, ratioFromBytes: 0 } as never;
+    const seen: Uint8Array[] = [];
+    for await (const chunk of thread.readLayer({ ...layer!, open: notHere }, limits, 0).chunks) {
+      assert.ok(seen.every(({ byteLength }) => byteLength === 0));
+      assert.ok(chunk.byteLength > 0);
+      seen.push(chunk);
+    }
+    assert.ok(seen.length > 8, "more than may be on their way");
+    assert.equal(seen.at(-1)?.byteLength, 0);
+  });
+});
+
 Deno.test("what cannot be inflated beside is refused as here, with layer and rule", async () => {
   await withDir(async (dir) => {
     const cut = stored[0]!.subarray(0, 100_000);
