@@ -56,11 +56,12 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
     await ensureSshKey(config.sshKeyPath ?? paths.sshKey, "banger", stop);
 
   const answered = Promise.withResolvers<void>();
-  const tidied = Promise.withResolvers<void>();
+  // Behind the first answer, or before the first work on images: that of a reset which reconcile carries on comes sooner.
+  const tidied = once(() => tidyUp(deps, log));
   // Most of the code, and with it node:crypto, which a daemon that only looks after VMs never needs. It
   // waits for the tidying, which takes whatever is in the staging directory for a leftover.
   const images = once(async () => {
-    await tidied.promise;
+    await tidied();
     const { composeImages } = await import("./compose_images.ts");
     return composeImages(deps, randomHex);
   });
@@ -188,8 +189,7 @@ export function composeServices(deps: ServiceDeps): Promise<Services> {
           answered.resolve();
           statsLoop?.start();
         });
-        await tidyUp(deps, log);
-        tidied.resolve();
+        await tidied();
       }
     },
     close: () => {
