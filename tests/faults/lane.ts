@@ -151,12 +151,22 @@ export class Lane implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.up();
-    for (const { name } of await this.vms()) {
-      await this.attempt("vm.delete", { vm: name, force: true });
+    try {
+      await this.#deleteAll();
+    } catch {
+      // With a daemon that cannot work any more; what VMs have would stay.
+      await this.down();
+      await this.#deleteAll();
     }
     this.#client?.close();
     await this.daemon.stop();
     await this.fake[Symbol.asyncDispose]();
+  }
+
+  async #deleteAll(): Promise<void> {
+    await this.up();
+    for (const { name } of await this.vms()) {
+      await this.attempt("vm.delete", { vm: name, force: true });
+    }
   }
 }
