@@ -256,7 +256,9 @@ function freePlace(places: readonly Place[], count: number): number {
 
 function newBridge({ bridge }: NetworkSettings): string[] {
   return [
-    `link add name ${bridge} address ${bridgeMac} type bridge stp_state 0 forward_delay 0`,
+    // Without snooping it has no multicast groups of its own to tell the guests about.
+    `link add name ${bridge} address ${bridgeMac} type bridge ` +
+    "stp_state 0 forward_delay 0 mcast_snooping 0",
     `link set dev ${bridge} alias ${ownAlias}`,
     // No address of IPv6 makes itself, here or on a tap.
     `link set dev ${bridge} addrgenmode none`,
