@@ -21,6 +21,9 @@ function main(args: readonly string[]): void {
     say(Deno.stderr, usage);
     Deno.exit(2);
   }
+  // The kit's shell starts this in the background, where these two are ignored (POSIX, sh, 2.11), and what is started
+  // here would ignore them as well. What has a handler is back to its default in a program that is executed.
+  for (const signal of ["SIGINT", "SIGQUIT"] as const) Deno.addSignalListener(signal, () => {});
   const context = guestContext();
   context.onIdentity = () => void handOver(context);
   globalThis.addEventListener("unhandledrejection", (event) => {

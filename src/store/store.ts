@@ -103,7 +103,10 @@ function openChecked(location: StoreLocation): DatabaseSync {
       throw new BangerError(
         "precondition",
         `Cannot open the store "${location.storeFile}": it belongs to another program`,
-        { hint: `Move it away: mv '${location.storeFile}' '${location.storeFile}.other'` },
+        {
+          code: "STORE_FOREIGN",
+          hint: `Move it away: mv '${location.storeFile}' '${location.storeFile}.other'`,
+        },
       );
     }
     return db;

@@ -77,3 +77,15 @@ vmTest(
     }
   },
 );
+
+vmTest("a guest's first command ignores no signal, nor does any other", async (banger) => {
+  const ignored = ["grep", "SigIgn", "/proc/self/status"];
+  const none = "SigIgn:\t0000000000000000\n";
+  const words = ["vm", "run", "--no-workspace", "--name", "signals", "--", ...ignored];
+  try {
+    assert.equal((await banger.run(words)).stdout, none);
+    assert.equal(await banger.ok(["vm", "exec", "signals", "--", ...ignored]), none);
+  } finally {
+    await banger.run(["vm", "delete", "--force", "signals"]);
+  }
+});

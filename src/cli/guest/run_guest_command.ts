@@ -1,4 +1,4 @@
-import type { CliContext, DaemonPort } from "../context.ts";
+import type { CliContext, DaemonPort, TerminationSignal } from "../context.ts";
 import { codeOfEnd, codeOfRefusal } from "./guest_end.ts";
 import { GuestCommand, type GuestCommandParams, type GuestIo } from "./guest_command.ts";
 import { interrupted } from "../interruptible.ts";
@@ -23,18 +23,22 @@ export async function runGuestCommand(
 ): Promise<number> {
   const stop = new AbortController();
   let command: GuestCommand | undefined;
+  let first: TerminationSignal | undefined;
   let signals = 0;
   // From before the command is asked for: a signal that comes meanwhile ends all of this, not only this process.
   const undo = context.onSignals((signal) => {
     signals += 1;
+    first ??= signal;
     if (command === undefined) stop.abort(interrupted(signal));
     else if (signals > 1) command.signal("KILL");
-    else command.signal(signal.slice("SIG".length) as "INT" | "TERM" | "HUP" | "QUIT");
+    else command.signal(guestName(signal));
     if (signals > 2) command?.abandon("interrupted");
   });
   try {
     const client = await connect(stop.signal);
     command = await GuestCommand.start(client, params, stdin, stop.signal);
+    // One that came when it could be withdrawn no more.
+    if (first !== undefined) command.signal(guestName(first));
     return codeOfEnd(await command.finish(standardIo(context, stdin)));
   } catch (error) {
     const code = codeOfRefusal(error);
@@ -44,6 +48,10 @@ export async function runGuestCommand(
   } finally {
     undo();
   }
+}
+
+function guestName(signal: TerminationSignal): "INT" | "TERM" | "HUP" | "QUIT" {
+  return signal.slice("SIG".length) as "INT" | "TERM" | "HUP" | "QUIT";
 }
 
 function standardIo(context: CliContext, stdin: boolean): GuestIo {

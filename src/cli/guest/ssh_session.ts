@@ -57,6 +57,7 @@ async function findWay(
   try {
     const way = await announce(context, client, wanted, signal);
     await waitForSsh(way.target, signal);
+    signal.throwIfAborted();
     return way;
   } finally {
     client.close();

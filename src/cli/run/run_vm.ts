@@ -100,6 +100,14 @@ class Run {
 
   /** Everything up to a VM that is ready for the command; undone when it fails or is interrupted. */
   async #prepare(signal: AbortSignal): Promise<VmView> {
+    const vm = await this.#makeReady(signal);
+    if (!signal.aborted) return vm;
+    // While the last of it was put away.
+    await removeVm(this.#connected(), vm, this.#view);
+    throw signal.reason;
+  }
+
+  async #makeReady(signal: AbortSignal): Promise<VmView> {
     const { env } = this.#context;
     const git = new HostGit({
       home: env["HOME"],
@@ -135,7 +143,6 @@ class Run {
     try {
       signal.throwIfAborted();
       if (repository.value !== null) await this.#fill(vm.value, repository.value, signal);
-      signal.throwIfAborted();
     } catch (error) {
       await removeVm(this.#connected(), vm.value, this.#view);
       throw signal.aborted ? signal.reason : error;

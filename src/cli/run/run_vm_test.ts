@@ -148,6 +148,17 @@ Deno.test("Ctrl-C while the command is being asked for ends it, and the VM goes"
     assert.deepEqual(daemon.methods, ["vm.create", "vm.exec", "vm.delete"]);
   }));
 
+Deno.test("Ctrl-C when the command can be withdrawn no more goes to the command", () =>
+  withGuest(async (daemon) => {
+    const argv = ["vm", "run", "--no-workspace", "--rm", "--", "sleep", "300"];
+    const { code } = await runFake(argv, {
+      ...surroundings(daemon, "/"),
+      onReady: (send) => daemon.onUpgraded = () => send("SIGINT"),
+    });
+    assert.equal(code, 130);
+    assert.deepEqual(daemon.methods, ["vm.create", "vm.exec", "vm.delete"]);
+  }));
+
 Deno.test("the first Ctrl-C goes to the guest's command, the second ends it", () =>
   withGuest(async (daemon) => {
     let send: (signal: "SIGINT") => void = () => {};

@@ -64,6 +64,8 @@ export class FakeDaemon {
   onCreate: () => void = () => {};
   /** Set: a command in the guest is never answered; this is called when one is asked for. */
   onExec: (() => void) | undefined;
+  /** Called when a command in the guest has been granted, and nobody was told yet. */
+  onUpgraded: () => void = () => {};
   /** Set: every call is refused with it. */
   refusal: BangerError | undefined;
   openLinks = 0;
@@ -100,6 +102,7 @@ export class FakeDaemon {
           return until(new Promise<never>(() => {}), signal);
         }
         const result = { upgraded: "banger-mux/1" } as ResultOf<M>;
+        this.onUpgraded();
         return Promise.resolve({
           result,
           link: this.#guestLink("workspace" in params ? params.workspace : "none"),
