@@ -1,6 +1,6 @@
 import { exists } from "../files/exists.ts";
 import { removeIfThere } from "../files/remove_if_there.ts";
-import { unfinishedWorkDisk } from "../images/unfinished_work_disk.ts";
+import { isUnusedWorkDisk, unfinishedWorkDisk } from "../images/left_work_disk.ts";
 import type { WorkDiskSpec } from "../images/work_disk.ts";
 import { BangerError } from "../model/errors.ts";
 import type { VmPaths } from "../paths/paths.ts";
@@ -60,6 +60,7 @@ export function workDiskStep(deps: WorkDiskDeps): StartStep {
 export function workDisks(deps: WorkDiskDeps): WorkDisks {
   return {
     make: async ({ workDisk }, sizeBytes) => {
+      if (await exists(workDisk) && !await isUnusedWorkDisk(workDisk)) throw unknownDisk(workDisk);
       const { makeWorkDisk } = await loadWorkDisk();
       await makeWorkDisk(specOf(deps, workDisk, sizeBytes));
     },
@@ -68,10 +69,10 @@ export function workDisks(deps: WorkDiskDeps): WorkDisks {
       await growWorkDisk(workDisk, sizeBytes);
     },
     isLeft: async ({ workDisk }) =>
-      await exists(workDisk) || await exists(unfinishedWorkDisk(workDisk)),
+      await exists(unfinishedWorkDisk(workDisk)) || await isUnusedWorkDisk(workDisk),
     drop: async ({ workDisk }) => {
       await removeIfThere(unfinishedWorkDisk(workDisk));
-      await removeIfThere(workDisk);
+      if (await isUnusedWorkDisk(workDisk)) await removeIfThere(workDisk);
     },
   };
 }
@@ -83,6 +84,15 @@ function loadWorkDisk(): Promise<typeof import("../images/work_disk.ts")> {
 
 function specOf(deps: WorkDiskDeps, path: string, sizeBytes: number): WorkDiskSpec {
   return { path, sizeBytes, uuid: deps.randomHex(16), nowMs: deps.now() };
+}
+
+/** As when the store of an earlier day was put back: nothing that somebody made is written over. */
+function unknownDisk(path: string): BangerError {
+  return new BangerError(
+    "conflict",
+    `Cannot make the work disk "${path}": one with files on it is there, which the VM does not know of`,
+    { hint: `Move it away first: mv '${path}' '${path}.kept'` },
+  );
 }
 
 function missing(vm: string, { workDisk }: VmPaths): Missing {

@@ -3,7 +3,7 @@ import type { WorkSeed } from "../model/artefacts.ts";
 import { isBangerError } from "../model/errors.ts";
 import type { StepContext } from "../services/vm/contract.ts";
 import { emptyFacts } from "../services/vm/start.ts";
-import { workDiskStep } from "./work_disk.ts";
+import { workDisks, workDiskStep } from "./work_disk.ts";
 
 const step = workDiskStep({ now: () => 1_700_000_000_000, randomHex: (n) => "ab".repeat(n) });
 const sizeBytes = 64 * 1024 ** 2;
@@ -84,4 +84,37 @@ Deno.test("a VM without a work disk gets no file and no disk", () =>
     await step.start!(given);
     assert.deepEqual(given.facts.disks, []);
     await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+  }));
+
+Deno.test("a work disk that no row knows goes when it was never used, and else stays whatever is asked", () =>
+  withVm(0, async (context, path) => {
+    const { paths } = context(false);
+    const disks = workDisks({ now: () => 1_700_000_000_000, randomHex: (n) => "ab".repeat(n) });
+    await disks.drop(paths);
+    assert.equal(await disks.isLeft(paths), false);
+    await Deno.writeTextFile(`${path}.new`, "half");
+    assert.equal(await disks.isLeft(paths), true);
+    await disks.make(paths, sizeBytes);
+    assert.equal(await disks.isLeft(paths), true);
+    await disks.drop(paths);
+    assert.equal(await disks.isLeft(paths), false);
+    await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+
+    await disks.make(paths, sizeBytes);
+    // As a guest's kernel does when it mounts it.
+    const file = await Deno.open(path, { write: true });
+    await file.seek(1024 + 0x2c, Deno.SeekMode.Start);
+    await file.write(Uint8Array.of(1, 0, 0, 0));
+    file.close();
+    const used = await Deno.readFile(path);
+    for (const content of [used, new Uint8Array(4096), new Uint8Array(0)]) {
+      await Deno.writeFile(path, content);
+      assert.equal(await disks.isLeft(paths), false);
+      await disks.drop(paths);
+      await assert.rejects(
+        disks.make(paths, sizeBytes),
+        (error: unknown) => isBangerError(error, "conflict") && /mv '/.test(error.hint ?? ""),
+      );
+      assert.deepEqual(await Deno.readFile(path), content);
+    }
   }));

@@ -5,7 +5,7 @@ import { ImageFile } from "../ext4/image_file.ts";
 import { Inode } from "../ext4/inode.ts";
 import { BangerError, reasonOf } from "../model/errors.ts";
 import { allocatedBytes, copyRootfs } from "./copy_rootfs.ts";
-import { unfinishedWorkDisk } from "./unfinished_work_disk.ts";
+import { unfinishedWorkDisk } from "./left_work_disk.ts";
 
 /** A work disk to make. */
 export interface WorkDiskSpec {

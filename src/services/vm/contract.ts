@@ -155,9 +155,9 @@ export interface WorkDisks {
   make(paths: VmPaths, sizeBytes: number): Promise<void>;
   /** Makes one larger that no VMM has open. @throws BangerError `precondition` when it is missing */
   grow(paths: VmPaths, sizeBytes: number): Promise<void>;
-  /** Whether a VM that has none by its row has a file of one: what gave it one was cut off. */
+  /** Whether a VM that has none by its row has the file of one that was never used: what gave it one was cut off. */
   isLeft(paths: VmPaths): Promise<boolean>;
-  /** Removes a work disk that no row speaks of, or what there is of it; none is no error. */
+  /** Removes a work disk that no row speaks of and nobody has used, or what there is of it; none is no error. */
   drop(paths: VmPaths): Promise<void>;
 }
 
