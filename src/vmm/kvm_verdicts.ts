@@ -1,3 +1,5 @@
+import { replaceFile } from "../files/replace_file.ts";
+
 /** Longest file that is read and written, in bytes. */
 const maxFileBytes = 64 * 1024;
 /** Most verdicts that are kept: kernels of which a VM was started since the host did. */
@@ -41,9 +43,7 @@ export function keepKvmVerdict(path: string, key: KvmProbeKey, found: KvmFinding
   const verdicts: Verdict[] = [{ ...key, ...found }, ...others].slice(0, maxVerdicts);
   let bytes = fileOf(verdicts);
   for (; bytes.length > maxFileBytes; bytes = fileOf(verdicts)) verdicts.pop();
-  const temporary = `${path}.${crypto.randomUUID()}`;
-  Deno.writeFileSync(temporary, bytes, { mode: 0o600 });
-  Deno.renameSync(temporary, path);
+  replaceFile(path, bytes);
 }
 
 function readVerdicts(path: string): Verdict[] {

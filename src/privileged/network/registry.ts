@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { replaceFile } from "../../files/replace_file.ts";
 import type { VmId } from "../../model/ids.ts";
 import { isId } from "../../model/ids.ts";
 import { type NetworkPolicy, reaches } from "../contract.ts";
@@ -67,18 +68,7 @@ export class NetworkRegistry {
 
   /** Writes it anew, whatever has the file's name (0600). It is on the disk when this returns. */
   write(record: NetworkRecord): void {
-    const temporary = `${this.#path}.new`;
-    removeAny(temporary);
-    const file = Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 });
-    try {
-      const bytes = new TextEncoder().encode(JSON.stringify({ version: 1, ...record }));
-      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-      file.syncDataSync();
-    } finally {
-      file.close();
-    }
-    if (!isFileOrMissing(this.#path)) removeAny(this.#path);
-    Deno.renameSync(temporary, this.#path);
+    replaceFile(this.#path, JSON.stringify({ version: 1, ...record }), { isDurable: true });
   }
 
   remove(): void {
@@ -91,14 +81,5 @@ function removeAny(path: string): void {
     Deno.removeSync(path, { recursive: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-function isFileOrMissing(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return true;
-    throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { replaceFile } from "../../files/replace_file.ts";
 import * as v from "valibot";
 import type { VmPaths } from "../../paths/paths.ts";
 import type { VmmHandle } from "../../vmm/contract.ts";
@@ -75,33 +76,5 @@ export function writeHandles(paths: VmPaths, changes: Partial<VmHandles>): void 
 
 /** Writes the handles anew, whatever has the file's name (0600). */
 export function replaceHandles(paths: VmPaths, handles: VmHandles): void {
-  const temporary = `${paths.handles}.new`;
-  for (const path of [paths.handles, temporary]) {
-    // Nothing is renamed over a directory, and a link is not written through.
-    if (!isFileOrMissing(path)) Deno.removeSync(path, { recursive: true });
-  }
-  try {
-    Deno.writeTextFileSync(temporary, JSON.stringify(handles), { mode: 0o600 });
-    Deno.renameSync(temporary, paths.handles);
-  } catch (error) {
-    removeIfThere(temporary);
-    throw error;
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch {
-    // What went wrong before is the reason to be told.
-  }
-}
-
-function isFileOrMissing(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return true;
-    throw error;
-  }
+  replaceFile(paths.handles, JSON.stringify(handles));
 }
