@@ -20,7 +20,6 @@ import { promoteImage } from "./promote.ts";
 import { registerImage, type RegisterRequest } from "./register.ts";
 import { prune, type Pruned, type PruneRequest } from "./prune.ts";
 import { SharedPulls } from "./shared_pulls.ts";
-import { tidy } from "./tidy.ts";
 import { listImages, listKernels, showImage, showKernel } from "./views.ts";
 
 /** What the verbs share: the dependencies and the pulls under way. */
@@ -177,10 +176,5 @@ export class ImageService {
   /** See {@linkcode deleteKernel}. */
   deleteKernel(name: string, signal: AbortSignal): Promise<void> {
     return deleteKernel(this.#parts, name, signal);
-  }
-
-  /** See {@linkcode tidy}: once at the daemon's start, before the first request. */
-  tidy(): Promise<void> {
-    return tidy(this.#parts);
   }
 }

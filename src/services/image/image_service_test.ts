@@ -7,6 +7,7 @@ import {
 import { BangerError, isBangerError } from "../../model/errors.ts";
 import type { VmUses } from "./contract.ts";
 import { ImageService } from "./image_service.ts";
+import { tidy } from "./tidy.ts";
 
 const never = new AbortController().signal;
 const image = "debian-bookworm";
@@ -106,7 +107,7 @@ Deno.test("a refresh replaces the image; the one before stays while a VM uses it
   vms.list = () => [{ config, imageDigest: first.digest, kernelDigest: "sha256:0" }];
   const second = await pull();
   assert.notEqual(second.digest, first.digest);
-  await service.tidy();
+  await tidy({ ...base, vms });
   assert.ok((await Deno.stat(first.rootfsPath)).isFile);
   assert.deepEqual((await service.listImages())[0]?.usedBy, ["web"]);
   await assert.rejects(service.deleteImage(image, never), (error) => {
@@ -115,7 +116,7 @@ Deno.test("a refresh replaces the image; the one before stays while a VM uses it
     return true;
   });
   vms.list = () => [];
-  await service.tidy();
+  await tidy({ ...base, vms });
   await assert.rejects(Deno.stat(first.rootfsPath), Deno.errors.NotFound);
   await service.deleteImage(image, never);
   assert.deepEqual(await namesIn(base.paths.imagesDir), []);
@@ -172,7 +173,7 @@ Deno.test("a boot set is pulled all at once, and found again for its VM", async 
   const config = { ...vmConfigFixture, image, kernel };
   const vm = { config, imageDigest: set.image.digest, kernelDigest: set.kernel.digest };
   assert.deepEqual(await service.find(vm), set);
-  await service.tidy();
+  await tidy(base);
   assert.deepEqual(await service.find(vm), set);
   await assert.rejects(
     service.find({ ...vm, kernelDigest: "sha256:1" }),
@@ -253,7 +254,7 @@ Deno.test("the kit is built again when its inputs change, and old ones go at the
   assert.equal(await Deno.readTextFile(await ensure()), "2");
   assert.equal(builds, 2);
   assert.deepEqual(await namesIn(base.paths.kitsDir), ["current.json", "kit-1.ext4", "kit-2.ext4"]);
-  await service.tidy();
+  await tidy(base);
   assert.deepEqual(await namesIn(base.paths.kitsDir), ["current.json", "kit-2.ext4"]);
   await Deno.writeTextFile(`${base.paths.kitsDir}/current.json`, "{ broken");
   await ensure();
@@ -267,7 +268,7 @@ Deno.test("the start removes images without a row", async () => {
   await Deno.mkdir(`${deps.paths.imagesDir}/orphan`);
   await Deno.writeTextFile(`${deps.paths.imagesDir}/orphan/rootfs.ext4`, "");
   await Deno.mkdir(`${deps.paths.stagingDir}/image-half`);
-  await service.tidy();
+  await tidy(deps);
   assert.equal((await namesIn(deps.paths.imagesDir)).length, 1);
   assert.ok((await Deno.stat(kept.rootfsPath)).isFile);
   assert.deepEqual(await namesIn(deps.paths.stagingDir), []);

@@ -5,7 +5,7 @@ import { currentKit, currentKitFile } from "./ensure_kit.ts";
 /**
  * Removes what a killed daemon left and what nothing refers to any more: staging directories,
  * versions that were replaced and that no VM uses, directories without a row, blobs of no image, kits but the current
- * one (a running VM has its kit open and keeps it). Called before the first request.
+ * one (a running VM has its kit open and keeps it). Called once in a daemon's life, before it works on images.
  */
 export async function tidy(
   deps: Pick<ImageServiceDeps, "paths" | "uid" | "vms" | "images" | "kernels" | "registry">,
