@@ -15,6 +15,7 @@ import { memoryRows } from "./memory_rows.ts";
 import { rpcRows } from "./rpc_rows.ts";
 import { storeRows } from "./store_rows.ts";
 import { tableHead, tableLine } from "./table.ts";
+import { say } from "./report.ts";
 
 const pairs = Math.max(7, Number(Deno.args[0] ?? 21));
 const vmCount = 1000;
@@ -34,8 +35,4 @@ try {
   for (const dir of [home, paths.runtimeDir]) {
     await Deno.remove(dir, { recursive: true }).catch(() => {});
   }
-}
-
-function say(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 }

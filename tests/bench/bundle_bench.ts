@@ -21,6 +21,7 @@ import { silentReporter } from "../../src/model/stages.ts";
 import { run } from "../../src/process/run.ts";
 import { elfKernelFixture } from "../support/bundle_fixture.ts";
 import { type BenchRow, tableHead, tableLine } from "./table.ts";
+import { say } from "./report.ts";
 
 const pairs = Math.max(7, Number(Deno.args[0] ?? 9));
 const contentMib = 512;
@@ -192,8 +193,4 @@ async function timed(body: () => Promise<unknown>): Promise<number> {
   const startMs = performance.now();
   await body();
   return performance.now() - startMs;
-}
-
-function say(text: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 }

@@ -12,6 +12,7 @@ import { Banger } from "../support/banger.ts";
 import { fillStore } from "./fill_store.ts";
 import { RawClient } from "./raw_client.ts";
 import { at } from "./table.ts";
+import { say } from "./report.ts";
 
 const clients = Number(Deno.args[0] ?? 1000);
 const rounds = Number(Deno.args[1] ?? 7);
@@ -97,8 +98,4 @@ function report(name: string, values: readonly number[]): void {
     `${name.padEnd(44)} median ${at(values, 0.5).toFixed(0)} ms, p99 ${p99.toFixed(0)} ms; ` +
       `target ${targetMs} ms: ${p99 <= targetMs ? "met" : "missed"}`,
   );
-}
-
-function say(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }

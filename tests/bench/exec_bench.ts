@@ -10,7 +10,8 @@ import { DaemonClient } from "../../src/client/daemon_client.ts";
 import { Paths } from "../../src/paths/paths.ts";
 import { connectUnix } from "../../src/transport/unix_client.ts";
 import { type Banger, withCachedBanger } from "../support/banger.ts";
-import { at, median } from "./table.ts";
+import { median } from "./table.ts";
+import { report, say } from "./report.ts";
 
 const pairs = Math.max(7, Number(Deno.args[0] ?? 21));
 const target = 0.5;
@@ -29,8 +30,8 @@ await withCachedBanger(async (banger) => {
     ssh.push(sshMs);
   }
   const ratio = median(own.map((ms, n) => ms / ssh[n]!));
-  report("banger vm exec NAME -- true", own);
-  report("ssh through a ControlMaster", ssh);
+  report("banger vm exec NAME -- true", own, "ms");
+  report("ssh through a ControlMaster", ssh, "ms");
   say(`target ${target} ×: ${ratio <= target ? "met" : "missed"} at ${ratio.toFixed(2)} × by pair`);
 });
 
@@ -85,14 +86,4 @@ async function timed(body: () => Promise<unknown>): Promise<number> {
   const startMs = performance.now();
   await body();
   return performance.now() - startMs;
-}
-
-function report(what: string, values: readonly number[]): void {
-  const [low, middle, high] = [Math.min(...values), at(values, 0.5), Math.max(...values)]
-    .map((value) => value.toFixed(1));
-  say(`${what.padEnd(30)} median ${middle} ms (${low} to ${high})`);
-}
-
-function say(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }

@@ -11,7 +11,8 @@ import { HostTools } from "../../src/privileged/network/host_tools.ts";
 import { LocalNetwork } from "../../src/privileged/network/local_network.ts";
 import { NetworkRegistry } from "../../src/privileged/network/registry.ts";
 import { defaultNetwork, networkSettings } from "../../src/privileged/network/settings.ts";
-import { at, median } from "./table.ts";
+import { median } from "./table.ts";
+import { report, say } from "./report.ts";
 
 const namespace = `banger-bench-${Deno.pid}`;
 if (Deno.env.get("BANGER_BENCH_NETNS") === undefined) Deno.exit(await inNamespace());
@@ -102,14 +103,4 @@ async function inNamespace(): Promise<number> {
   } finally {
     await sh(`ip netns delete ${namespace}`);
   }
-}
-
-function report(name: string, values: readonly number[], unit: string): void {
-  const [low, middle, high] = [Math.min(...values), at(values, 0.5), Math.max(...values)]
-    .map((value) => value.toFixed(1));
-  say(`${name.padEnd(24)} median ${middle} ${unit} (${low} to ${high})`);
-}
-
-function say(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }

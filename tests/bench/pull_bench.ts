@@ -15,7 +15,8 @@ import { DockerRegistry } from "../integration/docker_registry.ts";
 import { Banger } from "../support/banger.ts";
 import { benchImage } from "./bench_image.ts";
 import { PullProbe } from "./pull_probe.ts";
-import { at, median } from "./table.ts";
+import { at } from "./table.ts";
+import { report, say } from "./report.ts";
 
 const pairs = Math.max(7, Number(Deno.args[0] ?? 7));
 const targets = { ratio: 0.3, rssMib: 350, rpcMs: 50, refreshMs: 500 } as const;
@@ -117,20 +118,4 @@ async function skopeo(...args: string[]): Promise<void> {
     env: { ...env, HOME: work, XDG_RUNTIME_DIR: work, TMPDIR: work },
     timeoutMs: 300_000,
   });
-}
-
-function report(name: string, values: readonly number[], unit: string, target?: number): void {
-  const digits = unit === "×" ? 3 : unit === "ms" && median(values) < 100 ? 1 : 0;
-  const figure = (value: number) => value.toFixed(digits);
-  const verdict = target === undefined
-    ? ""
-    : `  target ${target} ${unit}: ${median(values) <= target ? "met" : "missed"}`;
-  say(
-    `${name.padEnd(38)} median ${figure(median(values))} ${unit} ` +
-      `(${figure(Math.min(...values))} to ${figure(Math.max(...values))})${verdict}`,
-  );
-}
-
-function say(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }

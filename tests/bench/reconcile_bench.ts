@@ -14,7 +14,8 @@ import { runFlags } from "../../src/version/run_flags.ts";
 import { Lane } from "../faults/lane.ts";
 import { processesOf } from "../faults/inspect.ts";
 import { createParams } from "../faults/vm_under_test.ts";
-import { at, median } from "./table.ts";
+import { median } from "./table.ts";
+import { report, say } from "./report.ts";
 
 const vms = Number(Deno.args[0] ?? 200);
 const pairs = Number(Deno.args[1] ?? 7);
@@ -121,15 +122,4 @@ async function partsMs(): Promise<number> {
     store.vms.list();
   }
   return performance.now() - begunMs;
-}
-
-function report(name: string, values: readonly number[], unit: string): void {
-  const digits = unit === "×" ? 2 : 0;
-  const [low, middle, high] = [Math.min(...values), at(values, 0.5), Math.max(...values)]
-    .map((value) => value.toFixed(digits));
-  say(`${name.padEnd(28)} median ${middle} ${unit} (${low} to ${high})`);
-}
-
-function say(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }

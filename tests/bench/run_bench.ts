@@ -11,6 +11,7 @@
 import type { Banger } from "../support/banger.ts";
 import { withCachedBanger } from "../support/banger.ts";
 import { RawVm } from "../support/raw_vm.ts";
+import { report, say } from "./report.ts";
 
 const pairs = Math.max(7, Number(Deno.args[0] ?? 7));
 const vmSize = { cpus: 2, memoryMib: 2048 };
@@ -64,17 +65,4 @@ async function rawBoot(home: string): Promise<RawBoot> {
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
-
-function report(name: string, values: readonly number[], unit: string): void {
-  const digits = unit === "×" ? 3 : 0;
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  say(
-    `${name.padEnd(38)} median ${median(values).toFixed(digits)} ${unit} ` +
-      `(${low.toFixed(digits)} to ${high.toFixed(digits)})`,
-  );
-}
-
-function say(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }

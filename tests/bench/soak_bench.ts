@@ -9,6 +9,7 @@
  */
 import { Lane } from "../faults/lane.ts";
 import { createParams } from "../faults/vm_under_test.ts";
+import { say } from "./report.ts";
 
 const cycles = Number(Deno.args[0] ?? 5000);
 /** Cycles at once. */
@@ -105,8 +106,4 @@ function mib({ rssKib }: Sample): string {
 
 function verdict(value: number, target: number): string {
   return `target ${target}: ${value <= target ? "met" : "missed"}`;
-}
-
-function say(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
